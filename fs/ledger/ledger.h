@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The database of attempts. One ledger belongs to one mount point and is
+ * appended to by one mount at a time; readers may look at it at any moment.
+ *
+ * The law of this file: ledger_attempt returns 0 only after the record is
+ * committed, so whoever answers the caller afterwards can say "nothing was
+ * refused that is not in here", also after a kill -9 of the process.
+ */
+#ifndef FS_LEDGER_LEDGER_H
+#define FS_LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "fs/base/diag.h"
+#include "fs/codec/digest.h"
+
+struct ledger;
+
+/* What is written once for each mount. Strings are borrowed for the call. */
+struct ledger_mount {
+	struct digest image_id;
+	const char *image_path;
+	const char *mount_point;
+	const char *options;
+	const char *version; /* of the program */
+};
+
+/*
+ * The file that a program runs from, when it lies in the image: *ret filled
+ * and true. dev and ino are what statx gives for the executable. Called
+ * without locks, from any thread; must not do I/O on the mount.
+ */
+typedef bool (*ledger_exe_digest)(void *arg, uint32_t dev_major,
+	uint32_t dev_minor, uint64_t ino, struct digest *ret);
+
+struct ledger_options {
+	bool fsync; /* durability=fsync: a commit survives power loss */
+	ledger_exe_digest exe_digest; /* may be NULL */
+	void *exe_digest_arg;
+};
+
+/*
+ * Open or create the ledger at path (mode 0600) and record a mount in it.
+ * -EBUSY when another mount writes to it (diag names its process), -EBADMSG
+ * when the file is no ledger, -EOPNOTSUPP when a newer version wrote it.
+ */
+int ledger_open(const char *path, const struct ledger_mount *mount,
+	const struct ledger_options *opt, struct ledger **ret,
+	struct diag *diag) must_check;
+
+/* Records the end of the mount and closes. NULL is allowed. */
+void ledger_close(struct ledger *l);
+DEFINE_CLEANUP(ledger_close, struct ledger *);
+
+/* Kinds of attempts: what the caller asked for. Names: ledger_op_name. */
+enum ledger_op {
+	LEDGER_OPEN,	/* open for writing, or with O_TRUNC */
+	LEDGER_CREATE,	/* open with O_CREAT of a missing name */
+	LEDGER_TMPFILE, /* O_TMPFILE */
+	LEDGER_MKNOD,
+	LEDGER_MKDIR,
+	LEDGER_SYMLINK, /* path2: the target */
+	LEDGER_LINK,	/* path: the new name; path2: the existing file */
+	LEDGER_UNLINK,
+	LEDGER_RMDIR,
+	LEDGER_RENAME, /* path: from; path2: to */
+	LEDGER_CHMOD,
+	LEDGER_CHOWN,
+	LEDGER_TRUNCATE,
+	LEDGER_UTIMES,
+	LEDGER_SETXATTR,
+	LEDGER_REMOVEXATTR,
+	LEDGER_WRITE,
+	LEDGER_FALLOCATE,
+	LEDGER_COPY_FILE_RANGE,
+	LEDGER_SETFLAGS, /* FS_IOC_SETFLAGS and friends */
+	LEDGER_ACCESS,	 /* a probe: access(2) with W_OK */
+	LEDGER_OP_COUNT,
+};
+
+/* "open", "create", ...; what stele log prints and --op takes. */
+const char *ledger_op_name(enum ledger_op op);
+/* -EINVAL for an unknown name. */
+int ledger_op_parse(const char *name, enum ledger_op *ret) must_check;
+
+#define LEDGER_HAS_FLAGS (1u << 0)
+#define LEDGER_HAS_MODE (1u << 1)
+#define LEDGER_HAS_SIZE (1u << 2)
+#define LEDGER_HAS_OWNER (1u << 3)
+#define LEDGER_HAS_TIMES (1u << 4)
+
+/* One attempt as the mount saw it. Paths may hold any byte but NUL. */
+struct ledger_attempt {
+	enum ledger_op op;
+	int error;	 /* answered errno, positive */
+	bool dac_denied; /* permission bits alone would have refused it */
+	const char *path;
+	const char *path2;  /* or NULL */
+	uint64_t ino;	    /* of the target, or of its folder: see has */
+	bool ino_is_parent; /* the target does not exist: ino is its folder */
+	unsigned has;	    /* LEDGER_HAS_*: which of these are given */
+	uint32_t flags;	    /* open, rename, ioctl command, access mask */
+	uint32_t mode;	    /* create, mknod, mkdir, chmod */
+	uint64_t size;	    /* truncate, write, fallocate, xattr value */
+	uint64_t off;	    /* write, fallocate */
+	uint32_t new_uid, new_gid; /* chown; ~0: unchanged */
+	int64_t atime, mtime;	   /* utimes, nanoseconds; INT64_MIN: omitted */
+	const char *xattr;	   /* name, or NULL */
+	pid_t tid;		   /* 0: the caller is not visible from here */
+	uid_t uid;		   /* fsuid, fsgid of the caller */
+	gid_t gid;
+};
+
+/*
+ * Store an attempt, with the facts of the process behind tid, which must be
+ * waiting for our answer so that /proc/<tid> is stable. Returns 0 when it is
+ * committed; -errno when it could not be stored (disk full, ...), and then the
+ * caller must not be told EROFS. Thread-safe; concurrent calls share commits.
+ */
+int ledger_attempt(struct ledger *l, const struct ledger_attempt *a) must_check;
+
+/* Other things that happen to a mount and matter to an investigator. */
+enum ledger_event {
+	LEDGER_EVENT_DAMAGE, /* bytes of the image did not match their digest */
+};
+
+/* Store an event; text is one line. Thread-safe. 0 or -errno. */
+int ledger_event(struct ledger *l, enum ledger_event kind, const char *path,
+	const char *text) must_check;
+
+#endif

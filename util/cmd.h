@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A command of the program. Each lives in its own cmd_NAME.c and exports one
+ * constant, cmd_NAME; the table in commands.c lists them. Help, man page and
+ * completion are made from these structs and from nothing else.
+ */
+#ifndef UTIL_CMD_H
+#define UTIL_CMD_H
+
+#include <stddef.h>
+
+#include "util/opt.h"
+
+/* What a word on the command line is, for the completion. */
+enum operand {
+	OPERAND_NONE,
+	OPERAND_PATH,
+	OPERAND_IMAGE, /* a path, usually *.stele */
+	OPERAND_DIR,
+	OPERAND_MOUNT, /* a mount point of ours, or a path */
+	OPERAND_COMMAND,
+};
+
+struct example {
+	const char *command;
+	const char *what;
+};
+
+struct command {
+	const char *name;
+	const char *operands;	   /* as in the usage line: "IMAGE [PATH...]" */
+	const char *summary;	   /* one line, lower case, no full stop */
+	const char *description;   /* paragraphs with a blank line between */
+	const struct opt *options; /* ends with an entry without name */
+	const struct example *examples; /* ends with an entry without command */
+	enum operand complete;
+	/* argv[0] is the command's name. Returns an exit_code. */
+	int (*run)(const struct command *self, int argc, char **argv);
+};
+
+/* All commands in the order of the help; ends with NULL. */
+extern const struct command *const commands[];
+
+const struct command *command_find(const char *name);
+
+#endif

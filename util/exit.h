@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How the program ends: one line on standard error, and a documented code.
+ */
+#ifndef UTIL_EXIT_H
+#define UTIL_EXIT_H
+
+#include "fs/base/diag.h"
+
+/* The numbers are documented and stay. */
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_NO = 1,	/* it worked, and the answer is no: the two differ,
+			 * nothing matches, verify found damage */
+	EXIT_USAGE = 2, /* the command line is wrong */
+	EXIT_INPUT = 3, /* an image, archive or ledger is malformed */
+	EXIT_UNSUPPORTED = 4, /* newer format, or the kernel lacks something */
+	EXIT_DENIED = 5,      /* no permission */
+	EXIT_SYSTEM = 6,      /* input/output error, full disk, no memory */
+	EXIT_CHANGED = 7,     /* a file changed while it was read */
+	EXIT_MOUNT = 8,	      /* the mount point is unsuitable */
+};
+
+/* -EBADMSG: INPUT, -EOPNOTSUPP: UNSUPPORTED, -EACCES and -EPERM: DENIED,
+ * -ESTALE: CHANGED, everything else SYSTEM. */
+enum exit_code exit_code_of(int err);
+
+/* Name of the running command, for the start of messages. */
+void exit_set_command(const char *name);
+
+/* Print "stele NAME: TEXT" on standard error; returns code. */
+int fail(enum exit_code code, const char *fmt, ...) format_like(2, 3);
+
+/* The same with the line of a diag, and the code for err. */
+int fail_diag(int err, const struct diag *diag);
+
+#endif
