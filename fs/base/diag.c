@@ -13,7 +13,8 @@ static void make_printable(char *s)
 	}
 }
 
-static void format_line(struct diag *d, const char *fmt, va_list ap)
+static format_like(2, 0) void format_line(
+	struct diag *d, const char *fmt, va_list ap)
 {
 	if (vsnprintf(d->text, sizeof(d->text), fmt, ap) < 0)
 		d->text[0] = '\0';
