@@ -6,6 +6,7 @@
 #ifndef FS_IMAGE_SOURCE_H
 #define FS_IMAGE_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,9 @@ DEFINE_CLEANUP(source_free, struct source *);
 
 /* Size when the source was made, in bytes. */
 uint64_t source_size(const struct source *s);
+
+/* A block device, which may be larger than what was written onto it. */
+bool source_is_padded(const struct source *s);
 
 /*
  * Read exactly len bytes at off. 0; -EBADMSG when the source ends before
