@@ -98,7 +98,8 @@ uint32_t image_parent(const struct image *img, const struct image_node *node);
 
 /*
  * The first path of an inode, "/" for the root, without limit of length, to be
- * freed. A second name appended when name is not NULL. NULL: out of memory.
+ * freed. A second name appended when name is not NULL. NULL: out of memory, or
+ * no such inode.
  */
 char *image_path(
 	const struct image *img, uint32_t ino, const char *name) must_check;

@@ -162,6 +162,8 @@ char *image_path(const struct image *img, uint32_t ino, const char *name)
 	size_t name_len = name ? strlen(name) : 0;
 	size_t len = name ? name_len + 1 : 0;
 
+	if (ino < LAYOUT_ROOT_INO || ino > img->count[SECTION_INODES])
+		return NULL;
 	/* At most 2^32 steps of 256 bytes: no overflow in 64 bits. */
 	for (uint32_t i = ino; climb(img, i, &e); i = e.parent)
 		len += e.name_len + 1;
