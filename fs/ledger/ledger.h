@@ -55,7 +55,10 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 void ledger_close(struct ledger *l);
 DEFINE_CLEANUP(ledger_close, struct ledger *);
 
-/* Kinds of attempts: what the caller asked for. Names: ledger_op_name. */
+/*
+ * Kinds of attempts: what the caller asked for. Names: ledger_op_name. The
+ * numbers are stored: new kinds go to the end.
+ */
 enum ledger_op {
 	LEDGER_OPEN,	/* open for writing, or with O_TRUNC */
 	LEDGER_CREATE,	/* open with O_CREAT of a missing name */
@@ -125,7 +128,16 @@ int ledger_attempt(struct ledger *l, const struct ledger_attempt *a) must_check;
 /* Other things that happen to a mount and matter to an investigator. */
 enum ledger_event {
 	LEDGER_EVENT_DAMAGE, /* bytes of the image did not match their digest */
+	LEDGER_EVENT_LOST,   /* attempts that could not be recorded, with their
+			      * number; written by the ledger itself, as soon
+			      * as it can write again */
+	LEDGER_EVENT_COUNT,
 };
+
+/* "damage", "lost"; stored, and what stele log prints and --op takes. */
+const char *ledger_event_name(enum ledger_event kind);
+/* -EINVAL for an unknown name. */
+int ledger_event_parse(const char *name, enum ledger_event *ret) must_check;
 
 /* Store an event; text is one line. Thread-safe. 0 or -errno. */
 int ledger_event(struct ledger *l, enum ledger_event kind, const char *path,

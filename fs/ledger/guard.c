@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ownership and the writer's lock of a ledger's files; see guard.h. */
+#include "fs/ledger/guard.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "fs/base/io.h"
+
+/* The folder resolved, the last component as it is: it may not exist yet, and
+ * if it is a symbolic link we want to see that. */
+static int canonical(const char *path, char **ret)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	_cleanup_free_ char *given = NULL;
+	_cleanup_free_ char *dir = NULL;
+	char *whole;
+
+	if (!*base || strcmp(base, ".") == 0 || strcmp(base, "..") == 0)
+		return -EISDIR;
+	given = slash ? strndup(path, (size_t)(base - path)) : strdup(".");
+	if (!given)
+		return -ENOMEM;
+	dir = realpath(given, NULL);
+	if (!dir)
+		return -errno;
+	if (asprintf(&whole, "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, base) <
+		0)
+		return -ENOMEM;
+	*ret = whole;
+	return 0;
+}
+
+/* A missing file is in order. */
+static int check_ours(const char *path, const char *suffix, struct diag *diag)
+{
+	char name[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(name, sizeof(name), "%s%s", path, suffix) >=
+		(int)sizeof(name))
+		return diag_errno(diag, -ENAMETOOLONG, "ledger %s", path);
+	if (lstat(name, &st) < 0)
+		return errno == ENOENT
+			       ? 0
+			       : diag_errno(diag, -errno, "ledger %s", name);
+	if (!S_ISREG(st.st_mode))
+		return diag_set(diag, -EPERM,
+			"ledger %s is not a regular file%s; give another file",
+			name,
+			S_ISLNK(st.st_mode) ? " but a symbolic link" : "");
+	if (st.st_uid != geteuid())
+		return diag_set(diag, -EPERM,
+			"ledger %s belongs to uid %u, who could change it; "
+			"give another file",
+			name, (unsigned)st.st_uid);
+	return 0;
+}
+
+int guard_check(const struct guard *g, struct diag *diag)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(suffixes); i++)
+		r = check_ours(g->path, suffixes[i], diag);
+	return r;
+}
+
+static int busy(int fd, const char *path, struct diag *diag)
+{
+	char pid[16] = "";
+	ssize_t n = io_pread(fd, pid, sizeof(pid) - 1, 0);
+
+	if (n < 0)
+		n = 0; /* then the holder has no name */
+	pid[n] = '\0';
+	pid[strcspn(pid, "\n")] = '\0';
+	return diag_set(diag, -EBUSY,
+		"ledger %s: process %s is writing to it; unmount there first, "
+		"or give another file",
+		path, *pid ? pid : "(unknown)");
+}
+
+static int take_lock(const char *path, int *ret, struct diag *diag)
+{
+	char name[PATH_MAX];
+	char pid[16];
+	int r = check_ours(path, "-lock", diag);
+
+	if (r < 0)
+		return r;
+	/* check_ours proved that it fits */
+	(void)snprintf(name, sizeof(name), "%s-lock", path);
+
+	_cleanup_close_ int fd = open(name,
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
+
+	if (fd < 0)
+		return diag_errno(diag, -errno, "creating %s", name);
+	/* Again, now that it exists: somebody may have been quicker. */
+	r = check_ours(path, "-lock", diag);
+	if (r < 0)
+		return r;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+			       ? busy(fd, path, diag)
+			       : diag_errno(diag, -errno, "locking %s", name);
+
+	int len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+
+	/* The number only makes the message of the next one better. */
+	if (ftruncate(fd, 0) == 0)
+		(void)!io_pwrite(fd, pid, (size_t)len, 0);
+	*ret = take_fd(fd);
+	return 0;
+}
+
+static int create(const char *path, struct diag *diag)
+{
+	/* Nobody, SQLite in this process included, can have a file open that
+	 * O_EXCL has just made, so closing it drops no locks. */
+	_cleanup_close_ int fd = open(path,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0 && errno != EEXIST)
+		return diag_errno(diag, -errno, "creating the ledger %s", path);
+	return 0;
+}
+
+int guard_init(struct guard *g, const char *path, struct diag *diag)
+{
+	struct guard made = {.lock = -1};
+	int r = canonical(path, &made.path);
+
+	if (r < 0)
+		return diag_errno(diag, r, "ledger %s", path);
+	r = take_lock(made.path, &made.lock, diag);
+	if (r == 0)
+		r = create(made.path, diag);
+	if (r == 0)
+		r = guard_check(&made, diag);
+	if (r < 0) {
+		guard_done(&made);
+		return r;
+	}
+	*g = made;
+	return 0;
+}
+
+void guard_done(struct guard *g)
+{
+	if (!g->path)
+		return;
+	free(g->path);
+	if (g->lock >= 0)
+		(void)close(g->lock); /* releases the lock */
+	*g = (struct guard){.lock = -1};
+}

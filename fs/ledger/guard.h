@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stands around the file of a ledger before SQLite may open it: one
+ * writer at a time, and no file that somebody else owns or planted, also in a
+ * folder such as /tmp that others can write to.
+ */
+#ifndef FS_LEDGER_GUARD_H
+#define FS_LEDGER_GUARD_H
+
+#include "fs/base/diag.h"
+
+struct guard {
+	char *path; /* absolute, its folder without symbolic links; owned */
+	int lock;   /* descriptor that holds the lock of PATH-lock */
+};
+
+/*
+ * Become the one writer, and create the file (mode 0600, empty) when there is
+ * none. -EBUSY when another process writes (diag names it), -EPERM when one of
+ * the files belongs to another user or is no regular file, -errno.
+ *
+ * The lock is flock(2) on a file of its own: a lock on the ledger itself would
+ * end with the first close of any descriptor of it in this process, and
+ * SQLite's own locks with it. It ends with the process at the latest.
+ */
+int guard_init(struct guard *g, const char *path, struct diag *diag) must_check;
+
+/*
+ * After SQLite has made its -wal and -shm files, and before any attempt is
+ * written: they are ours too, and not somebody's who was quicker. -EPERM.
+ */
+int guard_check(const struct guard *g, struct diag *diag) must_check;
+
+/* Let the next writer in. A zeroed or done guard is allowed. */
+void guard_done(struct guard *g);
+
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ledger as the mount sees it: attempts come in from many threads and go
+ * out in transactions.
+ *
+ * There is no writer thread: waking one costs more than a commit. Callers queue
+ * an entry that lies on their own stack. The one at the head of the queue
+ * leads: it takes a batch from the head (its own entry first), writes it in one
+ * transaction, wakes its followers and passes the lead to the new head. Nobody
+ * leads twice, so nobody works for others without bound.
+ *
+ * Moves of an entry: QUEUED -> LEADING (it is at the head and nobody leads)
+ * -> DONE, or QUEUED -> DONE (a leader took it into its batch).
+ */
+#include "fs/ledger/ledger.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "fs/ledger/guard.h"
+#include "fs/ledger/proc.h"
+#include "fs/ledger/store.h"
+
+enum { BATCH = 256 };
+
+enum entry_state { QUEUED, LEADING, DONE };
+
+/* One call; on the caller's stack. */
+struct entry {
+	const struct ledger_attempt *attempt; /* NULL: an event */
+	const struct store_event *event;
+	struct proc *proc; /* or NULL */
+	struct store_time at;
+
+	enum entry_state state; /* this and what follows: ledger.lock */
+	int result;
+	struct entry *next;
+	pthread_cond_t moved; /* state has changed */
+};
+
+/* What could not be recorded since the last transaction that worked. */
+struct lost {
+	int64_t attempts, events;
+	struct store_time first, last;
+	int error;
+};
+
+struct ledger {
+	struct guard guard;
+	struct proc_table *procs; /* locks itself */
+	struct store *store;	  /* the leader's */
+	struct lost lost;	  /* the leader's */
+
+	pthread_mutex_t lock; /* protects what follows */
+	struct entry *head, *tail;
+	bool led; /* somebody leads */
+};
+
+/* ---- transactions, by the leader ---- */
+
+static void format_time(int64_t ns, char ret[32])
+{
+	time_t sec = (time_t)(ns / 1000000000);
+	struct tm tm;
+
+	if (!gmtime_r(&sec, &tm) ||
+		strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		(void)snprintf(ret, 32, "@%lld", (long long)sec);
+}
+
+static int store_lost(struct ledger *l)
+{
+	char first[32], last[32], reason[128], text[512];
+
+	if (!l->lost.attempts && !l->lost.events)
+		return 0;
+	format_time(l->lost.first.real, first);
+	format_time(l->lost.last.real, last);
+	(void)snprintf(text, sizeof(text),
+		"%lld attempts (answered with an error) and %lld events from "
+		"%s to %s could not be recorded: %s",
+		(long long)l->lost.attempts, (long long)l->lost.events, first,
+		last, strerror_r(-l->lost.error, reason, sizeof(reason)));
+
+	struct store_event e = {.kind = LEDGER_EVENT_LOST,
+		.text = text,
+		.count = l->lost.attempts + l->lost.events};
+	struct store_time now = store_now();
+
+	return store_event(l->store, &e, &now);
+}
+
+static int store_entry(struct ledger *l, const struct entry *e)
+{
+	return e->attempt ? store_attempt(l->store, e->attempt, &e->at, e->proc)
+			  : store_event(l->store, e->event, &e->at);
+}
+
+static void count_lost(struct ledger *l, const struct entry *batch, int error)
+{
+	for (const struct entry *e = batch; e; e = e->next) {
+		if (!l->lost.attempts && !l->lost.events)
+			l->lost.first = e->at;
+		l->lost.last = e->at;
+		if (e->attempt)
+			l->lost.attempts++;
+		else
+			l->lost.events++;
+	}
+	l->lost.error = error;
+}
+
+/* All of a batch, or nothing of it. */
+static int write_batch(struct ledger *l, const struct entry *batch)
+{
+	int r = store_begin(l->store);
+
+	if (r == 0)
+		r = store_lost(l);
+	for (const struct entry *e = batch; r == 0 && e; e = e->next)
+		r = store_entry(l, e);
+	if (r == 0)
+		r = store_commit(l->store);
+	if (r < 0) {
+		store_abort(l->store);
+		count_lost(l, batch, r);
+		return r;
+	}
+	l->lost = (struct lost){0};
+	return 0;
+}
+
+/* ---- the queue; all of these need the lock ---- */
+
+static void enqueue(struct ledger *l, struct entry *e)
+{
+	e->next = NULL;
+	if (l->tail)
+		l->tail->next = e;
+	else
+		l->head = e;
+	l->tail = e;
+}
+
+/* Cut up to BATCH entries off the head. */
+static struct entry *take_batch(struct ledger *l)
+{
+	struct entry *first = l->head, *last = first;
+
+	for (int n = 1; n < BATCH && last->next; n++)
+		last = last->next;
+	l->head = last->next;
+	if (!l->head)
+		l->tail = NULL;
+	last->next = NULL;
+	return first;
+}
+
+static void finish_batch(struct entry *batch, int result)
+{
+	while (batch) {
+		/* The entry may be gone once its owner sees DONE, which it
+		 * can't before we give up the lock. */
+		struct entry *e = batch;
+
+		batch = e->next;
+		e->result = result;
+		e->state = DONE;
+		pthread_cond_signal(&e->moved);
+	}
+}
+
+static void pass_lead(struct ledger *l)
+{
+	l->led = l->head != NULL;
+	if (!l->head)
+		return;
+	l->head->state = LEADING;
+	pthread_cond_signal(&l->head->moved);
+}
+
+static void lead(struct ledger *l)
+{
+	struct entry *batch = take_batch(l);
+
+	pthread_mutex_unlock(&l->lock);
+
+	int r = write_batch(l, batch);
+
+	pthread_mutex_lock(&l->lock);
+	finish_batch(batch, r);
+	pass_lead(l);
+}
+
+/* Without the lock: store an entry, or say why not. */
+static int submit(struct ledger *l, struct entry *e)
+{
+	pthread_cond_init(&e->moved, NULL); /* cannot fail on Linux */
+	pthread_mutex_lock(&l->lock);
+	enqueue(l, e);
+	e->state = l->led ? QUEUED : LEADING;
+	l->led = true;
+	while (e->state == QUEUED)
+		pthread_cond_wait(&e->moved, &l->lock);
+	if (e->state == LEADING)
+		lead(l);
+	pthread_mutex_unlock(&l->lock);
+	pthread_cond_destroy(&e->moved);
+	return e->result;
+}
+
+/* ---- the interface ---- */
+
+int ledger_attempt(struct ledger *l, const struct ledger_attempt *a)
+{
+	struct entry e = {.attempt = a, .at = store_now()};
+
+	assert((unsigned)a->op < LEDGER_OP_COUNT && a->error > 0 && a->path);
+	e.proc = proc_find(l->procs, a->tid);
+
+	int r = submit(l, &e);
+
+	proc_unref(e.proc);
+	return r;
+}
+
+int ledger_event(struct ledger *l, enum ledger_event kind, const char *path,
+	const char *text)
+{
+	struct store_event event = {
+		.kind = kind, .path = path, .text = text, .count = 1};
+	struct entry e = {.event = &event, .at = store_now()};
+
+	return submit(l, &e);
+}
+
+int ledger_open(const char *path, const struct ledger_mount *mount,
+	const struct ledger_options *opt, struct ledger **ret,
+	struct diag *diag)
+{
+	_cleanup_(ledger_close) struct ledger *l = calloc(1, sizeof(*l));
+	struct proc_options procs = {
+		.exe_digest = opt->exe_digest,
+		.exe_digest_arg = opt->exe_digest_arg,
+	};
+
+	if (!l)
+		return diag_errno(diag, -ENOMEM, "ledger %s", path);
+	l->guard.lock = -1;
+	pthread_mutex_init(&l->lock, NULL); /* cannot fail on Linux */
+
+	int r = guard_init(&l->guard, path, diag);
+
+	if (r == 0)
+		r = store_open(
+			l->guard.path, mount, opt->fsync, &l->store, diag);
+	if (r == 0)
+		r = guard_check(&l->guard, diag);
+	if (r < 0)
+		return r;
+	r = proc_table_new(&procs, &l->procs);
+	if (r < 0)
+		return diag_errno(diag, r, "ledger %s", path);
+	*ret = take_ptr(l);
+	return 0;
+}
+
+/* Also the losses that no transaction could tell of any more. */
+static void end_mount(struct ledger *l)
+{
+	struct store_time now = store_now();
+	int r = store_begin(l->store);
+
+	if (r == 0)
+		r = store_lost(l);
+	if (r == 0)
+		r = store_end_mount(l->store, &now);
+	if (r == 0)
+		r = store_commit(l->store);
+	/* A disk that is still full: the mount stays without an end, as after
+	 * a crash. */
+	if (r < 0)
+		store_abort(l->store);
+}
+
+void ledger_close(struct ledger *l)
+{
+	if (!l)
+		return;
+	assert(!l->head && !l->led); /* no call is under way */
+	if (l->store)
+		end_mount(l);
+	store_close(l->store);
+	proc_table_free(l->procs);
+	guard_done(&l->guard);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
