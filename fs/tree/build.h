@@ -14,9 +14,11 @@
 /* How a tree is changed while it is read. Zeroed: as found. */
 struct tree_options {
 	/*
-	 * Shell patterns. One that begins with '/' is matched against the whole
-	 * path from the root; another against every tail of the path that
-	 * begins at a component. What matches is left out with all below it.
+	 * Shell patterns (fnmatch(3) with FNM_PATHNAME: '*', '?' and '[]' match
+	 * any byte but '/', a leading '.' too; '\\' quotes). One that begins
+	 * with '/' is matched against the whole path from the root; another
+	 * against every tail of the path that begins at a component. Slashes at
+	 * the end mean nothing. What matches is left out with all below it.
 	 */
 	const char *const *exclude;
 	size_t exclude_count;
@@ -32,11 +34,17 @@ struct tree_options {
 	int64_t mtime;
 
 	bool one_file_system; /* stay on the folder's own file system: a mount
-			       * point below it becomes an empty folder */
+			       * point below it becomes an empty folder, a
+			       * file that is one is left out */
 
 	/* Where an archive's file contents are kept until they are packed: a
 	 * folder on a disk with room; the spool there has no name. */
 	const char *spool_dir;
+
+	/* An archive that holds more than this, as a stream without its
+	 * compression or as the sum of its files' sizes, is refused with
+	 * -EFBIG; 0: no limit. */
+	uint64_t max_bytes;
 
 	/* Called now and then with the number of entries seen; may be NULL. */
 	void (*progress)(void *arg, uint64_t entries, uint64_t bytes);
@@ -49,9 +57,12 @@ struct tree_options {
 /*
  * Read a folder: every entry with its attributes and all xattrs, hard links
  * found by device and inode. File contents are not read. Never follows a
- * symbolic link, never leaves the folder (path itself may be a link).
- * Unreadable entries are errors that name the path: an image that silently
- * lacks a file would be worse than none.
+ * symbolic link, never leaves the folder (path itself may be a link); two
+ * descriptors are open at most. Unreadable entries are errors that name the
+ * path: an image that silently lacks a file would be worse than none. What
+ * changes while it is read is -ESTALE. -ENOTDIR when path is no folder.
+ * Extended attributes are those of user., trusted. (when privileged),
+ * security. and the POSIX ACLs; others are remarked on and left out.
  */
 int tree_scan(const char *path, const struct tree_options *opt,
 	struct tree **ret, struct diag *diag) must_check;

@@ -20,6 +20,7 @@
 
 struct tree;
 struct tree_node;
+struct table;
 struct image;
 
 struct tree_entry {
@@ -43,43 +44,63 @@ enum tree_content {
 	TREE_CONTENT_IMAGE, /* object of the image that the tree came from */
 };
 
+/*
+ * Which part of a union is there follows from content and from the type in
+ * mode; the others hold nothing that may be read. (A tree of a million files is
+ * kept small so.)
+ */
 struct tree_node {
 	uint32_t mode; /* type and permission */
 	uint32_t uid, gid;
 	uint32_t mtime_nsec;
 	int64_t mtime;
 	uint64_t size; /* regular file: bytes; link: target bytes; else 0 */
-	uint32_t major, minor; /* devices */
-	uint32_t nlink;	       /* set by tree_seal */
-	uint32_t ino;	       /* set by tree_seal: breadth first, root 1 */
+
+	uint32_t nlink; /* set by tree_seal; a folder's: 2 + subfolders */
+	uint32_t ino;	/* set by tree_seal: breadth first, root 1 */
 
 	/* The entry that names the node first in the order of inode numbers,
-	 * and its folder; set by tree_seal. The root's parent is itself. */
+	 * and its folder; set by tree_seal. The root's parent is itself, its
+	 * home is NULL. */
 	struct tree_node *parent;
 	const struct tree_entry *home;
+
+	struct tree_node *next; /* all nodes, in the order of creation */
 
 	struct tree_xattr *xattrs; /* sorted by name bytes by tree_seal */
 	uint32_t xattr_count;
 
-	/* folder */
-	struct tree_entry *entries; /* sorted by name bytes by tree_seal */
-	uint32_t entry_count, entry_cap;
-
-	/* symbolic link: size bytes and a NUL */
-	const char *target;
-
-	/* regular file */
-	enum tree_content content;
-	bool has_digest;
-	struct digest digest;  /* of the content, when has_digest */
-	uint64_t spool_off;    /* TREE_CONTENT_SPOOL */
-	uint32_t object;       /* TREE_CONTENT_IMAGE */
-	uint64_t dev, dev_ino; /* TREE_CONTENT_PATH: as scanned, so that a */
-	int64_t ctime;	       /* change before or while it is read shows */
-	uint32_t ctime_nsec;
-
-	struct tree_node *next; /* all nodes, in the order of creation */
+	uint8_t content; /* enum tree_content */
+	bool has_digest; /* regular file: digest is that of the content */
+	union {
+		uint64_t spool_off; /* TREE_CONTENT_SPOOL */
+		uint32_t object;    /* TREE_CONTENT_IMAGE */
+		struct {	    /* any node of a scanned folder, as it */
+			uint64_t dev, dev_ino; /* was then, so that a change */
+			int64_t ctime;	       /* before or while it is read */
+			uint32_t ctime_nsec;   /* shows */
+		};
+	};
+	union {
+		struct { /* folder */
+			/* sorted by name bytes by tree_seal */
+			struct tree_entry *entries;
+			uint32_t entry_count, entry_cap;
+			struct table *index; /* private to tree.c */
+		};
+		struct {		    /* symbolic link */
+			const char *target; /* size bytes and a NUL */
+		};
+		struct { /* device */
+			uint32_t major, minor;
+		};
+		struct { /* regular file */
+			struct digest digest;
+		};
+	};
 };
+
+_Static_assert(sizeof(struct tree_node) <= 144, "a million files: 144 MB");
 
 /* A tree with an empty root folder, mode 0755, owner 0:0, mtime 0. */
 int tree_new(struct tree **ret) must_check;
@@ -102,7 +123,9 @@ int tree_add_entry(struct tree *t, struct tree_node *dir, const char *name,
 /*
  * Find a name in a folder of a tree that is not sealed, or is; NULL if absent.
  * Before the seal the cost is a hash look-up, so that archives with folders of
- * 100,000 names stay linear.
+ * 100,000 names stay linear, and the entry is good until the folder is changed
+ * (its node may be replaced in place). With too little memory for the index
+ * the search is linear.
  */
 struct tree_entry *tree_find(
 	struct tree *t, struct tree_node *dir, const char *name, size_t len);
@@ -111,7 +134,12 @@ struct tree_entry *tree_find(
 int tree_remove_entry(struct tree *t, struct tree_node *dir, const char *name,
 	size_t len) must_check;
 
-/* Copies name and value. Setting a name again replaces the value. */
+/*
+ * Copies name and value. Setting a name again replaces the value. -EINVAL for a
+ * name that is empty, longer than 255 bytes or holds NUL; -E2BIG for a value
+ * over 65,536 bytes or names that together are more than listxattr(2) can give;
+ * -ENOMEM.
+ */
 int tree_set_xattr(struct tree *t, struct tree_node *node, const char *name,
 	size_t name_len, const void *value, size_t value_len) must_check;
 
@@ -122,7 +150,8 @@ int tree_set_target(struct tree *t, struct tree_node *node, const char *target,
 /*
  * Sort entries and xattrs, number the nodes breadth first, count links; nodes
  * that nothing names are left out (ino 0). -EEXIST (diag names it) for a
- * duplicate name, -E2BIG for more than 2^32-2 nodes or entries.
+ * duplicate name, -EMLINK for a folder with two names, -E2BIG for more than
+ * 2^32-2 nodes or entries.
  */
 int tree_seal(struct tree *t, struct diag *diag) must_check;
 
@@ -136,10 +165,11 @@ char *tree_path(const struct tree_node *node) must_check;
 /*
  * Open a regular file's bytes for reading. TREE_CONTENT_PATH: the file itself,
  * reached from the scanned folder without following any symbolic link, and
- * still the one that was scanned (device, inode, size, mtime, ctime), else
- * -ESTALE and diag names it. The caller closes *ret_fd; the content is the
- * node's size bytes from *ret_off. TREE_CONTENT_SPOOL: a duplicate of the
- * spool's descriptor. -EINVAL for other contents. Thread-safe once sealed.
+ * still the one that was scanned (device, inode, size, ctime, which every
+ * change of content or mtime moves), else -ESTALE and diag names it. The caller
+ * closes *ret_fd; the content is the node's size bytes from *ret_off.
+ * TREE_CONTENT_SPOOL: a duplicate of the spool's descriptor. -EINVAL for other
+ * contents. Thread-safe once sealed.
  */
 int tree_open(const struct tree *t, const struct tree_node *node, int *ret_fd,
 	uint64_t *ret_off, struct diag *diag) must_check;

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of a build, applied to one entry; see filter.h. */
+#include "fs/tree/filter.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+/* How many entries pass between two calls of the progress function. */
+#define PROGRESS_STEP 256
+
+struct filter_pattern {
+	char *text;	  /* without '/' at either end; owned */
+	unsigned slashes; /* in text */
+	bool anchored;	  /* it began with '/' */
+};
+
+static int pattern_init(struct filter_pattern *p, const char *text)
+{
+	size_t len = strlen(text);
+
+	p->anchored = text[0] == '/';
+	while (len && text[0] == '/') {
+		text++;
+		len--;
+	}
+	while (len && text[len - 1] == '/')
+		len--;
+	if (len == 0)
+		return -EINVAL;
+	p->text = strndup(text, len);
+	if (!p->text)
+		return -ENOMEM;
+	for (const char *c = p->text; *c; c++)
+		p->slashes += *c == '/';
+	return 0;
+}
+
+int filter_init(
+	struct filter *f, const struct tree_options *opt, struct diag *diag)
+{
+	*f = (struct filter){.opt = opt};
+	if (!opt->exclude_count)
+		return 0;
+	f->patterns = calloc(opt->exclude_count, sizeof(*f->patterns));
+	if (!f->patterns)
+		return diag_errno(diag, -ENOMEM, "reading what to exclude");
+	for (size_t i = 0; i < opt->exclude_count; i++) {
+		int r = pattern_init(&f->patterns[i], opt->exclude[i]);
+
+		if (r < 0) {
+			diag_set(diag, r, "the pattern \"%s\" names nothing",
+				opt->exclude[i]);
+			filter_done(f);
+			return r;
+		}
+	}
+	return 0;
+}
+
+void filter_done(struct filter *f)
+{
+	for (size_t i = 0; f->patterns && i < f->opt->exclude_count; i++)
+		free(f->patterns[i].text);
+	free(f->patterns);
+	f->patterns = NULL;
+}
+
+/*
+ * The end of the path that has as many slashes as the pattern, or NULL. A '/'
+ * only matches itself, so no other end can match.
+ */
+static const char *path_tail(const struct filter_pattern *p, const char *path)
+{
+	unsigned slashes = p->slashes + 1;
+	const char *c = path + strlen(path);
+
+	while (c > path) {
+		if (c[-1] == '/' && --slashes == 0)
+			return p->anchored ? NULL : c;
+		c--;
+	}
+	return slashes == 1 ? path : NULL;
+}
+
+bool filter_excludes(const struct filter *f, const char *path)
+{
+	for (size_t i = 0; f->patterns && i < f->opt->exclude_count; i++) {
+		const char *tail = path_tail(&f->patterns[i], path);
+
+		if (tail &&
+			fnmatch(f->patterns[i].text, tail, FNM_PATHNAME) == 0)
+			return true;
+	}
+	return false;
+}
+
+void filter_attributes(const struct filter *f, struct tree_node *node)
+{
+	const struct tree_options *opt = f->opt;
+
+	if (opt->set_uid)
+		node->uid = opt->uid;
+	if (opt->set_gid)
+		node->gid = opt->gid;
+	if (opt->clamp_mtime && node->mtime >= opt->mtime) {
+		node->mtime = opt->mtime;
+		node->mtime_nsec = 0;
+	}
+}
+
+void filter_count(struct filter *f, uint64_t bytes)
+{
+	f->entries++;
+	f->bytes += bytes;
+	if (f->opt->progress && f->entries % PROGRESS_STEP == 0)
+		f->opt->progress(f->opt->arg, f->entries, f->bytes);
+}
+
+void filter_remark(const struct filter *f, const char *fmt, ...)
+{
+	struct diag line;
+	va_list ap;
+
+	if (!f->opt->remark)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(line.text, sizeof(line.text), fmt, ap);
+	va_end(ap);
+	f->opt->remark(f->opt->arg, line.text);
+}
