@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How pack works, and what its parts share.
+ *
+ *	workers			committer (the calling thread)
+ *	read a file, hash it,	takes the files in the order of their inode
+ *	cut it into holes and	numbers, finds duplicates, fills shared frames
+ *	dense bytes		with small objects, gives each frame its number,
+ *	compress a frame	writes finished frames in that order
+ *
+ * A file is an item in a window that moves over the list of files. A worker
+ * reads items in order; several are under way at once. The dense bytes of a
+ * small object stay in its item until the committer copies them into the shared
+ * frame; those of a large one become frames as they are read, which any worker
+ * compresses. Only the committer decides what goes where, so the image does not
+ * depend on which thread was faster.
+ *
+ * A large file whose size another file has as well may be a duplicate: it is
+ * hashed first (PACK_HASH), and read again only when the committer has found
+ * that it is none. All others are read once.
+ */
+#ifndef FS_TREE_PACK_INTERNAL_H
+#define FS_TREE_PACK_INTERNAL_H
+
+#include <pthread.h>
+
+#include "fs/base/buf.h"
+#include "fs/codec/zstd.h"
+#include "fs/image/writer.h"
+#include "fs/tree/pack.h"
+#include "fs/tree/table.h"
+
+/* Files that may be under way at once, and bytes of them held in memory. */
+#define PACK_WINDOW 1024
+#define PACK_BUDGET (64u << 20)
+
+/* Raw bytes on their way to becoming stored bytes. */
+struct pack_frame {
+	struct pack_frame *next;      /* in its item, then in the output */
+	struct pack_frame *next_task; /* in the queue of the workers */
+	uint8_t *raw;		      /* owned; NULL once compressed */
+	uint32_t raw_len;
+	uint8_t *stored; /* owned */
+	uint32_t stored_len;
+	struct digest digest; /* of the stored bytes */
+	uint64_t checksum;
+	bool done; /* protected by the pack's lock, as are both next */
+};
+
+struct pack_hole {
+	uint64_t start, len, dense;
+};
+
+/* How an item is read. */
+enum pack_mode {
+	PACK_STREAM, /* frames are made on the way */
+	PACK_HASH,   /* only digest and holes */
+};
+
+/*
+ * A file under way. The worker that reads it owns it until it sets ready (or,
+ * for its frames, appends them under the lock); then it is the committer's.
+ */
+struct pack_item {
+	const struct tree_node *node;
+	enum pack_mode mode;
+	bool ready;		  /* protected by the lock */
+	struct pack_frame *first; /* protected by the lock */
+	struct pack_frame *last;  /* protected by the lock */
+	bool has_frames;	  /* a frame was made: the object is large */
+	struct digest digest;
+	struct buf holes;  /* struct pack_hole */
+	uint64_t dense;	   /* length of the dense bytes */
+	uint8_t *data;	   /* a small object's dense bytes; owned */
+	uint64_t reserved; /* bytes of the budget that data uses */
+};
+
+struct pack {
+	struct tree *tree;
+	const struct pack_options *opt;
+	struct tree_node **files; /* regular files in order of ino; owned */
+	size_t file_count;
+	uint64_t total_bytes;
+	const uint64_t *twin_sizes; /* sorted sizes that occur twice */
+	size_t twin_count;
+
+	pthread_mutex_t lock;
+	pthread_cond_t work; /* for workers: a task, room, or the end */
+	pthread_cond_t news; /* for the committer: something is ready */
+	/* All below up to error are protected by lock. */
+	struct pack_item items[PACK_WINDOW]; /* by file index modulo */
+	size_t next_read;		     /* file that is read next */
+	size_t committed;		     /* files before are finished */
+	struct pack_item *again;	     /* to be read a second time */
+	struct pack_frame *first_task, *last_task;
+	uint64_t in_flight; /* bytes of the budget in use */
+	bool stop;	    /* the end, or an error */
+	int error;	    /* the first one, with its line */
+	struct diag diag;
+};
+
+/* What a worker needs for itself. */
+struct pack_worker {
+	struct pack *p;
+	pthread_t thread;
+	bool started;
+	struct hasher *file_hasher;  /* of the file that is being read */
+	struct hasher *frame_hasher; /* free also while that goes on */
+	struct compressor *zstd;     /* NULL for level 0 */
+	uint8_t *chunk;		     /* frame_size bytes read at once */
+};
+
+/* pack_work.c */
+int pack_workers_start(struct pack *p, struct pack_worker **ret) must_check;
+/* Stops and joins them all. */
+void pack_workers_stop(struct pack *p, struct pack_worker *workers);
+/* Note an error (the first counts) and stop everything. */
+void pack_fail(struct pack *p, int err, const struct diag *diag);
+/* Queue a frame for compression. Lock held; counted in in_flight before. */
+void pack_add_task(struct pack *p, struct pack_frame *f);
+struct pack_frame *pack_frame_new(uint32_t size) must_check;
+void pack_frame_free(struct pack_frame *f); /* NULL is allowed */
+void pack_item_done(struct pack_item *item);
+
+/* pack_read.c: read an item as its mode says. 0 or -errno. */
+int pack_read(struct pack_worker *w, struct pack_item *item,
+	struct diag *diag) must_check;
+/* Wait for room and hand over a full frame of an item that is being read. */
+int pack_emit(struct pack_worker *w, struct pack_item *item,
+	struct pack_frame *f) must_check;
+
+/* pack_tables.c: what is not about file contents. */
+struct pack_tables {
+	struct buf sections[SECTION_FRAMES];
+};
+
+void pack_tables_init(struct pack_tables *t);
+void pack_tables_done(struct pack_tables *t);
+/* Inodes, entries, names and xattrs; object gives each file's object. */
+int pack_tables_fill(struct pack_tables *t, const struct tree *tree,
+	const uint32_t *object, struct diag *diag) must_check;
+
+#endif
