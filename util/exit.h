@@ -11,14 +11,15 @@
 enum exit_code {
 	EXIT_OK = 0,
 	EXIT_NO = 1,	/* it worked, and the answer is no: the two differ,
-			 * nothing matches, verify found damage */
+			 * the path is not in the image, it has another id */
 	EXIT_USAGE = 2, /* the command line is wrong */
-	EXIT_INPUT = 3, /* an image, archive or ledger is malformed */
+	EXIT_INPUT = 3, /* an image, archive or ledger is malformed or damaged
+			 */
 	EXIT_UNSUPPORTED = 4, /* newer format, or the kernel lacks something */
 	EXIT_DENIED = 5,      /* no permission */
 	EXIT_SYSTEM = 6,      /* input/output error, full disk, no memory */
 	EXIT_CHANGED = 7,     /* a file changed while it was read */
-	EXIT_MOUNT = 8,	      /* the mount point is unsuitable */
+	EXIT_MOUNT = 8,	      /* the mount point is unsuitable or busy */
 };
 
 /* -EBADMSG: INPUT, -EOPNOTSUPP: UNSUPPORTED, -EACCES and -EPERM: DENIED,
@@ -33,5 +34,12 @@ int fail(enum exit_code code, const char *fmt, ...) format_like(2, 3);
 
 /* The same with the line of a diag, and the code for err. */
 int fail_diag(int err, const struct diag *diag);
+
+/*
+ * The last thing main does: write what is still buffered for standard output.
+ * Returns code; EXIT_SYSTEM, after a message, when something that was printed
+ * could not be written. A closed pipe is no such failure.
+ */
+int exit_flush(int code);
 
 #endif
