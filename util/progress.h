@@ -20,7 +20,8 @@ struct progress {
 void progress_begin(struct progress *p, const char *label, bool quiet);
 /* total 0: unknown, then only amount and rate. Amounts are bytes. */
 void progress_update(struct progress *p, uint64_t done, uint64_t total);
-/* Erase the line. */
+/* Erase the line, for good or for another one to be printed: the next update
+ * draws it again. */
 void progress_end(struct progress *p);
 
 #endif
