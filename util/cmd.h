@@ -28,11 +28,13 @@ struct example {
 
 struct command {
 	const char *name;
-	const char *operands;	   /* as in the usage line: "IMAGE [PATH...]" */
-	const char *summary;	   /* one line, lower case, no full stop */
-	const char *description;   /* paragraphs with a blank line between */
-	const struct opt *options; /* ends with an entry without name */
-	const struct example *examples; /* ends with an entry without command */
+	const char *operands; /* as in the usage line: "IMAGE [PATH...]" */
+	const char *summary;  /* one line, lower case, no full stop */
+	/* Paragraphs with a blank line between; they are wrapped, lines that
+	 * begin with a space are shown as they are. */
+	const char *description;
+	const struct opt *options;	/* as opt.h; NULL: only --help */
+	const struct example *examples; /* ends without command; or NULL */
 	enum operand complete;
 	/* argv[0] is the command's name. Returns an exit_code. */
 	int (*run)(const struct command *self, int argc, char **argv);

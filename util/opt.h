@@ -25,8 +25,8 @@ struct opt_list {
 };
 
 struct opt {
-	const char *name; /* long name without "--" */
-	char letter;	  /* or 0 */
+	const char *name; /* long name without "--", or NULL */
+	char letter;	  /* or 0; the table ends with neither */
 	enum opt_kind kind;
 	size_t offset;	   /* into the values struct */
 	const char *value; /* name of the value in the help, "N", "FILE" */
@@ -39,14 +39,14 @@ struct opt {
  * moved to the front of argv from index 1 on. --help prints the command's help
  * on standard output. Returns the number of operands; -1 when the caller
  * should return *ret_exit at once (help was printed, or a wrong option was
- * explained on standard error).
+ * explained on standard error), and then the lists in values are empty.
  */
 int opt_parse(const struct command *cmd, int argc, char **argv, void *values,
 	int *ret_exit);
 
 void opt_list_done(struct opt_list *l);
 
-/* Print "stele NAME: TEXT" and the usage line; returns EXIT_USAGE. */
+/* Print "stele NAME: TEXT; try 'stele NAME --help'"; returns EXIT_USAGE. */
 int opt_misuse(const struct command *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

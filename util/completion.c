@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A bash function from the command table; see completion.h. It needs nothing
+ * but bash itself, so that it works where bash-completion is not installed.
+ */
+#include "util/completion.h"
+
+#include <string.h>
+
+#include "util/cmd.h"
+
+/* How the shell function names what an operand or a value is. */
+static const char *kind(enum operand o)
+{
+	switch (o) {
+	case OPERAND_PATH: return "path";
+	case OPERAND_IMAGE: return "image";
+	case OPERAND_DIR: return "dir";
+	case OPERAND_MOUNT: return "mount";
+	case OPERAND_COMMAND: return "command";
+	case OPERAND_NONE: break;
+	}
+	return "none";
+}
+
+/* The name that the help gives an option's value says what it is. */
+static const char *value_kind(const char *value)
+{
+	if (strstr(value, "IMAGE"))
+		return "image";
+	if (strstr(value, "DIR"))
+		return "dir";
+	if (strstr(value, "FILE") || strstr(value, "PATH"))
+		return "path";
+	return "none";
+}
+
+static void option_words(FILE *f, const struct command *cmd)
+{
+	for (const struct opt *o = cmd->options; o && (o->name || o->letter);
+		o++) {
+		if (o->name)
+			fprintf(f, "--%s%s ", o->name,
+				o->kind == OPT_FLAG ? "" : "=");
+		if (o->letter)
+			fprintf(f, "-%c ", o->letter);
+	}
+	fputs("--help", f);
+}
+
+/* "build:--output) kind=image ;;" for each option that has a value. */
+static void option_values(FILE *f, const struct command *cmd)
+{
+	for (const struct opt *o = cmd->options; o && (o->name || o->letter);
+		o++) {
+		if (o->kind == OPT_FLAG)
+			continue;
+		if (o->letter)
+			fprintf(f, "\t\t%s:-%c) kind=%s ;;\n", cmd->name,
+				o->letter, value_kind(o->value));
+		if (o->name)
+			fprintf(f, "\t\t%s:--%s) kind=%s ;;\n", cmd->name,
+				o->name, value_kind(o->value));
+	}
+}
+
+static void command_names(FILE *f)
+{
+	for (const struct command *const *c = commands; *c; c++)
+		fprintf(f, "%s%s", c == commands ? "" : " ", (*c)->name);
+}
+
+/* What to offer for a kind of word, a line each. */
+static const char offer[] =
+	"_stele_offer()\n"
+	"{\n"
+	"\tcase $1 in\n"
+	"\tpath) compgen -f -- \"$2\" ;;\n"
+	"\tdir) compgen -d -- \"$2\" ;;\n"
+	"\timage)\n"
+	"\t\tcompgen -d -- \"$2\"\n"
+	"\t\tcompgen -f -X '!*.stele' -- \"$2\"\n"
+	"\t\t;;\n"
+	"\tmount)\n"
+	"\t\tcompgen -W \"$(while read -r _ dir type _; do\n"
+	"\t\t\t[[ $type != fuse.stele ]] || printf '%s\\n' \"$dir\"\n"
+	"\t\tdone </proc/self/mounts)\" -- \"$2\"\n"
+	"\t\tcompgen -d -- \"$2\"\n"
+	"\t\t;;\n"
+	"\tcommand) compgen -W \"$_stele_commands\" -- \"$2\" ;;\n"
+	"\tesac\n"
+	"}\n\n";
+
+static const char function_head[] =
+	"_stele()\n"
+	"{\n"
+	"\tlocal cur=${COMP_WORDS[COMP_CWORD]}\n"
+	"\tlocal prev=${COMP_WORDS[COMP_CWORD - 1]} kind= words=\n"
+	"\tlocal cmd=${COMP_WORDS[1]}\n\n"
+	"\t# bash makes words of --name, = and value\n"
+	"\tif [[ $cur == '=' ]]; then\n"
+	"\t\tcur=\n"
+	"\telif [[ $prev == '=' ]]; then\n"
+	"\t\tprev=${COMP_WORDS[COMP_CWORD - 2]}\n"
+	"\tfi\n"
+	"\tif ((COMP_CWORD == 1)); then\n"
+	"\t\twords=\"$_stele_commands --help --version\"\n"
+	"\telse\n"
+	"\t\tcase $cmd:$prev in\n";
+
+static const char function_tail[] =
+	"\t\tesac\n"
+	"\tfi\n"
+	"\tif [[ $words ]]; then\n"
+	"\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+	"\telse\n"
+	"\t\tmapfile -t COMPREPLY < <(_stele_offer \"$kind\" \"$cur\" |\n"
+	"\t\t\tsort -u)\n"
+	"\t\t[[ $kind == none ]] || compopt -o filenames\n"
+	"\tfi\n"
+	"\t[[ ${COMPREPLY[*]} != *= ]] || compopt -o nospace\n"
+	"}\n"
+	"complete -F _stele stele\n";
+
+void completion_bash(FILE *f)
+{
+	fputs("# Completion of stele in bash; made by \"stele help "
+	      "--completion bash\".\n_stele_commands=\"",
+		f);
+	command_names(f);
+	fputs("\"\n\n", f);
+	fputs(offer, f);
+	fputs(function_head, f);
+	for (const struct command *const *c = commands; *c; c++)
+		option_values(f, *c);
+	fputs("\t\tesac\n\tfi\n", f);
+	fputs("\tif [[ ! $words$kind ]]; then\n\t\tcase $cmd:$cur in\n", f);
+	for (const struct command *const *c = commands; *c; c++) {
+		fprintf(f, "\t\t%s:-*) words=\"", (*c)->name);
+		option_words(f, *c);
+		fprintf(f, "\" ;;\n\t\t%s:*) kind=%s ;;\n", (*c)->name,
+			kind((*c)->complete));
+	}
+	fputs(function_tail, f);
+}
