@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stele umount: take a mounted image away, and only that. */
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "fs/base/io.h"
+#include "util/cmd.h"
+#include "util/exit.h"
+#include "util/mountinfo.h"
+
+struct umount_values {
+	bool lazy;
+};
+
+/* umount2 as root. 0 or -errno. */
+static int by_kernel(const char *dir, bool lazy)
+{
+	int flags = UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0);
+
+	return umount2(dir, flags) < 0 ? -errno : 0;
+}
+
+/* Start fusermount3 with its messages going to `messages`. 0 or -errno. */
+static int spawn_fusermount(
+	const char *dir, bool lazy, int messages, pid_t *ret)
+{
+	char name[] = "fusermount3", u[] = "-u", z[] = "-z", end[] = "--";
+	_cleanup_free_ char *where = strdup(dir);
+	char *calm[] = {name, u, end, where, NULL};
+	char *hasty[] = {name, u, z, end, where, NULL};
+	posix_spawn_file_actions_t files;
+	int r;
+
+	if (!where)
+		return -ENOMEM;
+	r = posix_spawn_file_actions_init(&files);
+	if (r != 0)
+		return -r;
+	r = posix_spawn_file_actions_adddup2(&files, messages, STDERR_FILENO);
+	if (r == 0)
+		r = posix_spawnp(
+			ret, name, &files, NULL, lazy ? hasty : calm, environ);
+	posix_spawn_file_actions_destroy(&files);
+	return -r;
+}
+
+/* Keep the first line of what a child said, and wait until it ends. */
+static bool listen_to(int fd, pid_t pid, char *said, size_t room)
+{
+	ssize_t n = io_read(fd, said, room - 1);
+	char rest[256];
+	int status;
+
+	said[n > 0 ? n : 0] = '\0';
+	said[strcspn(said, "\n")] = '\0';
+	while (io_read(fd, rest, sizeof(rest)) > 0)
+		; /* so that it never blocks */
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return false;
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Ordinary users ask fusermount3, which is setuid. 0, or -errno and perhaps
+ * its words in said. */
+static int by_fusermount(const char *dir, bool lazy, char *said, size_t room)
+{
+	int ends[2], r;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+
+	_cleanup_close_ int from = ends[0], to = ends[1];
+
+	r = spawn_fusermount(dir, lazy, to, &pid);
+	if (r < 0)
+		return r;
+	(void)close(take_fd(to)); /* or the end would never come */
+	if (listen_to(from, pid, said, room))
+		return 0;
+	/* fusermount3 says why only in words. */
+	if (strstr(said, strerror(EBUSY)))
+		return -EBUSY;
+	return strstr(said, strerror(EPERM)) ? -EPERM : -EIO;
+}
+
+static int explain(const char *dir, int err, const char *said)
+{
+	if (err == -EBUSY)
+		return fail(EXIT_MOUNT,
+			"%s: somebody still works in it; 'fuser -vm %s' shows "
+			"who, --lazy detaches it now and ends it when they "
+			"leave",
+			dir, dir);
+	if (err == -ENOENT && geteuid() != 0)
+		return fail(EXIT_SYSTEM,
+			"%s: fusermount3 not found; install the package fuse3, "
+			"or do it as root",
+			dir);
+	if (err == -EPERM || err == -EACCES)
+		return fail(EXIT_DENIED,
+			"%s: only root and who mounted it may unmount it%s%s",
+			dir, *said ? ": " : "", said);
+	return fail(EXIT_SYSTEM, "%s: %s", dir, *said ? said : strerror(-err));
+}
+
+/* Is one of our images mounted on dir? EXIT_OK and *ret, or a failure. */
+static int find_ours(const char *dir, struct mountinfo *ret)
+{
+	int r = mountinfo_find(dir, ret);
+
+	if (r < 0)
+		return fail(EXIT_MOUNT, "%s: %s", dir, strerror(-r));
+	if (r == 0)
+		return fail(EXIT_MOUNT,
+			"%s: nothing is mounted there; 'findmnt -t %s' lists "
+			"mounted images",
+			dir, MOUNTINFO_FSTYPE);
+	if (strcmp(ret->fstype, MOUNTINFO_FSTYPE) != 0) {
+		r = fail(EXIT_MOUNT,
+			"%s: that is no image but %s (%s); use umount(8)", dir,
+			ret->fstype, ret->source);
+		mountinfo_done(ret);
+		return r;
+	}
+	return EXIT_OK;
+}
+
+static int umount_dir(const char *dir, const struct umount_values *v)
+{
+	struct mountinfo m;
+	char said[512] = "";
+	int code = find_ours(dir, &m), r;
+
+	if (code != EXIT_OK)
+		return code;
+	if (geteuid() == 0)
+		r = by_kernel(m.dir, v->lazy);
+	else
+		r = by_fusermount(m.dir, v->lazy, said, sizeof(said));
+	if (r < 0)
+		code = explain(m.dir, r, said);
+	mountinfo_done(&m);
+	return code;
+}
+
+static const struct opt options[] = {
+	{
+		.name = "lazy",
+		.letter = 'l',
+		.kind = OPT_FLAG,
+		.offset = offsetof(struct umount_values, lazy),
+		.help = "detach it now, even if it is in use; it ends, and so "
+			"does its record, when nobody uses it any more",
+	},
+	{0},
+};
+
+static const struct example examples[] = {
+	{"stele umount /mnt", "end the mount; its log stays readable"},
+	{"stele umount --lazy /mnt", "although a shell is still in it"},
+	{0},
+};
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	struct umount_values v = {0};
+	int code, n = opt_parse(self, argc, argv, &v, &code);
+
+	if (n < 0)
+		return code;
+	if (n != 1)
+		return opt_misuse(self, n ? "one DIR only" : "DIR missing");
+	return umount_dir(argv[1], &v);
+}
+
+const struct command cmd_umount = {
+	.name = "umount",
+	.operands = "DIR",
+	.summary = "unmount an image",
+	.description =
+		"Unmounts an image. Only images are unmounted: on anything "
+		"else it says what is there and does nothing. Returns when the "
+		"record of the mount is complete, so that 'stele log DIR' "
+		"shows all of it.\n"
+		"\n"
+		"Ends with 8 when no image is mounted there or when it is in "
+		"use.",
+	.options = options,
+	.examples = examples,
+	.complete = OPERAND_MOUNT,
+	.run = run,
+};

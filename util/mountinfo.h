@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which file system is mounted where, from /proc/self/mountinfo. */
+#ifndef UTIL_MOUNTINFO_H
+#define UTIL_MOUNTINFO_H
+
+#include <stddef.h>
+
+#include "fs/base/cleanup.h"
+
+#define MOUNTINFO_FSTYPE "fuse.stele"
+
+struct mountinfo {
+	char *dir;    /* as the kernel names it, unescaped; owned */
+	char *fstype; /* owned */
+	char *source; /* unescaped; owned */
+};
+
+void mountinfo_done(struct mountinfo *m);
+
+/*
+ * What is mounted on dir, which may be relative or a link; of several the one
+ * on top. The mounted file system is not asked anything where that can be
+ * avoided: its server may be dead or stuck. 1 and *ret; 0 when nothing is
+ * mounted there; -ENOENT and the like when there is no such folder.
+ */
+int mountinfo_find(const char *dir, struct mountinfo *ret) must_check;
+
+/* Parse one line of mountinfo. 0; -EINVAL when it is none; -ENOMEM. */
+int mountinfo_parse(const char *line, struct mountinfo *ret) must_check;
+
+#endif
