@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, in the order of a user's first hour with them. */
+#include <string.h>
+
+#include "util/cmd.h"
+
+extern const struct command cmd_umount;
+extern const struct command cmd_ls;
+extern const struct command cmd_cat;
+extern const struct command cmd_info;
+extern const struct command cmd_verify;
+extern const struct command cmd_help;
+
+const struct command *const commands[] = {
+	&cmd_umount,
+	&cmd_ls,
+	&cmd_cat,
+	&cmd_info,
+	&cmd_verify,
+	&cmd_help,
+	NULL,
+};
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *const *c = commands; *c; c++) {
+		if (strcmp((*c)->name, name) == 0)
+			return *c;
+	}
+	return NULL;
+}
