@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 
 #include "fs/base/io.h"
+#include "fs/base/mountinfo.h"
 #include "util/cmd.h"
 #include "util/exit.h"
-#include "util/mountinfo.h"
 
 struct umount_values {
 	bool lazy;

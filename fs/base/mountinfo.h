@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which file system is mounted where, from /proc/self/mountinfo. */
-#ifndef UTIL_MOUNTINFO_H
-#define UTIL_MOUNTINFO_H
+#ifndef FS_BASE_MOUNTINFO_H
+#define FS_BASE_MOUNTINFO_H
 
-#include <stddef.h>
+#include <stdint.h>
 
 #include "fs/base/cleanup.h"
 
 #define MOUNTINFO_FSTYPE "fuse.stele"
 
 struct mountinfo {
-	char *dir;    /* as the kernel names it, unescaped; owned */
-	char *fstype; /* owned */
-	char *source; /* unescaped; owned */
+	char *dir;	       /* as the kernel names it, unescaped; owned */
+	char *fstype;	       /* owned */
+	char *source;	       /* unescaped; owned */
+	uint32_t major, minor; /* device number of the file system */
 };
 
 void mountinfo_done(struct mountinfo *m);
@@ -24,6 +25,9 @@ void mountinfo_done(struct mountinfo *m);
  * mounted there; -ENOENT and the like when there is no such folder.
  */
 int mountinfo_find(const char *dir, struct mountinfo *ret) must_check;
+
+/* The same for an absolute path without links; nothing is asked at all. */
+int mountinfo_find_absolute(const char *path, struct mountinfo *ret) must_check;
 
 /* Parse one line of mountinfo. 0; -EINVAL when it is none; -ENOMEM. */
 int mountinfo_parse(const char *line, struct mountinfo *ret) must_check;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mount points of this process; see mountinfo.h. */
-#include "util/mountinfo.h"
+#include "fs/base/mountinfo.h"
 
 #include <limits.h>
 #include <string.h>
@@ -56,7 +56,7 @@ static int take_field(const char **line, char **ret)
 
 /*
  * "36 35 98:0 /root /dir rw,noatime opt:1 opt:2 - fstype source rw": the dir is
- * the fifth; how many fields come before the dash varies.
+ * the fifth, how many fields come before the dash varies.
  */
 int mountinfo_parse(const char *line, struct mountinfo *ret)
 {
@@ -64,6 +64,8 @@ int mountinfo_parse(const char *line, struct mountinfo *ret)
 	const char *dash = strstr(line, " - ");
 	int r = dash ? 0 : -EINVAL;
 
+	if (sscanf(line, "%*u %*u %u:%u", &m.major, &m.minor) != 2)
+		r = -EINVAL;
 	for (int i = 0; r == 0 && i < 5; i++)
 		r = take_field(&line, i == 4 ? &m.dir : NULL);
 	if (r == 0) {
@@ -81,7 +83,7 @@ int mountinfo_parse(const char *line, struct mountinfo *ret)
 }
 
 /* The last mount on an absolute path without links: the one on top. */
-static int find_absolute(const char *dir, struct mountinfo *ret)
+int mountinfo_find_absolute(const char *dir, struct mountinfo *ret)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
 	_cleanup_free_ char *line = NULL;
@@ -150,12 +152,13 @@ int mountinfo_find(const char *dir, struct mountinfo *ret)
 {
 	_cleanup_free_ char *path = resolve_parent(dir);
 	_cleanup_free_ char *whole = NULL;
-	int r = path ? find_absolute(path, ret) : -errno;
+	int r = path ? mountinfo_find_absolute(path, ret) : -errno;
 
 	if (r != 0)
 		return r;
 	whole = realpath(dir, NULL);
 	if (!whole)
 		return -errno;
-	return strcmp(whole, path) == 0 ? 0 : find_absolute(whole, ret);
+	return strcmp(whole, path) == 0 ? 0
+					: mountinfo_find_absolute(whole, ret);
 }

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Groups, capabilities and user namespace of a caller; see caller.h. */
+#include "fs/mount/caller.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/base/buf.h"
+#include "fs/base/io.h"
+
+/* Room for the 65,536 groups that a process can have. */
+#define STATUS_MAX (1u << 20)
+/* Linux allows 340 lines in an id map. */
+#define MAP_MAX (64u << 10)
+
+void caller_init(struct caller *c, pid_t tid, uid_t uid, gid_t gid)
+{
+	*c = (struct caller){.tid = tid, .uid = uid, .gid = gid};
+}
+
+void caller_done(struct caller *c)
+{
+	free(c->groups);
+	c->groups = NULL;
+}
+
+/* The whole of /proc/TID/NAME as a string; -errno. */
+static int read_proc(pid_t tid, const char *name, struct buf *ret)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)tid, name);
+
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		void *room = buf_reserve(ret, 4096);
+
+		if (!room)
+			return -ENOMEM;
+
+		ssize_t n = io_read(fd, room, 4096);
+
+		if (n < 0)
+			return (int)n;
+		ret->len += (size_t)n;
+		if (n < 4096)
+			return buf_add(ret, "", 1);
+	}
+}
+
+/* The text after "KEY:" at the start of a line; NULL. */
+static const char *field(const char *status, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *p = status; p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		if (strncmp(p, key, len) == 0 && p[len] == ':')
+			return p + len + 1;
+	}
+	return NULL;
+}
+
+static void parse_groups(struct caller *c, const char *text)
+{
+	size_t cap = 0;
+
+	for (;;) {
+		while (*text == ' ' || *text == '\t')
+			text++;
+		if (*text < '0' || *text > '9')
+			return;
+
+		char *end;
+		unsigned long gid = strtoul(text, &end, 10);
+
+		text = end;
+		if (c->group_count == cap) {
+			cap = cap ? cap * 2 : 32;
+
+			gid_t *grown = realloc(c->groups, cap * sizeof(gid_t));
+
+			if (!grown)
+				return; /* fewer groups: less is allowed */
+			c->groups = grown;
+		}
+		c->groups[c->group_count++] = (gid_t)gid;
+	}
+}
+
+static bool in_same_user_ns(pid_t tid)
+{
+	char path[64], own[64], theirs[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)tid);
+
+	ssize_t a = readlink("/proc/self/ns/user", own, sizeof(own));
+	ssize_t b = readlink(path, theirs, sizeof(theirs));
+
+	return a > 0 && a == b && memcmp(own, theirs, (size_t)a) == 0;
+}
+
+static void load(struct caller *c)
+{
+	_cleanup_buf_ struct buf status = {.max = STATUS_MAX};
+
+	if (c->loaded)
+		return;
+	c->loaded = true;
+	if (c->tid == 0)
+		return;
+	if (read_proc(c->tid, "status", &status) < 0)
+		return;
+
+	const char *uids = field(status.data, "Uid");
+	const char *groups = field(status.data, "Groups");
+	const char *effective = field(status.data, "CapEff");
+	const char *permitted = field(status.data, "CapPrm");
+	unsigned fsuid;
+
+	if (!uids || !groups || !effective || !permitted ||
+		sscanf(uids, "%*u %*u %*u %u", &fsuid) != 1)
+		return;
+	c->status_fsuid = fsuid;
+	c->effective = strtoull(effective, NULL, 16);
+	c->permitted = strtoull(permitted, NULL, 16);
+	parse_groups(c, groups);
+	c->same_user_ns = in_same_user_ns(c->tid);
+	c->visible = true;
+}
+
+bool caller_in_group(struct caller *c, gid_t gid)
+{
+	if (c->gid == gid)
+		return true;
+	load(c);
+	for (size_t i = 0; i < c->group_count; i++) {
+		if (c->groups[i] == gid)
+			return true;
+	}
+	return false;
+}
+
+/* Is an id of ours mapped by /proc/TID/uid_map or gid_map? */
+static bool is_mapped(pid_t tid, const char *map, uint32_t id)
+{
+	_cleanup_buf_ struct buf text = {.max = MAP_MAX};
+
+	if (read_proc(tid, map, &text) < 0)
+		return false;
+
+	char *next = text.data;
+
+	for (char *line; (line = strsep(&next, "\n"));) {
+		uint32_t inside, outside, count;
+
+		if (sscanf(line, "%u %u %u", &inside, &outside, &count) == 3 &&
+			id >= outside && id - outside < count)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The capability sets in /proc are those of the thread. access(2) works on a
+ * copy: when it stands in for another user (the real one), the copy has no
+ * capabilities, or the permitted ones when that user is root.
+ */
+static uint64_t capabilities(const struct caller *c)
+{
+	if (c->is_access && c->uid != c->status_fsuid)
+		return c->uid == 0 ? c->permitted : 0;
+	return c->effective;
+}
+
+bool caller_has_capability(struct caller *c, int cap, uid_t uid, gid_t gid)
+{
+	load(c);
+	if (!c->visible || !(capabilities(c) & UINT64_C(1) << cap))
+		return false;
+	return c->same_user_ns || (is_mapped(c->tid, "uid_map", uid) &&
+					  is_mapped(c->tid, "gid_map", gid));
+}
+
+bool caller_is_capable(struct caller *c, int cap)
+{
+	load(c);
+	return c->visible && c->same_user_ns &&
+	       (capabilities(c) & UINT64_C(1) << cap);
+}

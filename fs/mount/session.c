@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a mount: open, mount, serve, unmount; see mount.h. */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "fs/mount/internal.h"
+#include "fs/mount/point.h"
+
+#define THREADS_DEFAULT 8
+
+/*
+ * Read-ahead of the page cache on our mount, in KiB: with the kernel's 128 a
+ * sequential reader keeps one frame under way, with this one several.
+ */
+#define READ_AHEAD_KIB "1024"
+
+struct buffer *mount_take_buffer(struct mount *m)
+{
+	pthread_mutex_lock(&m->buffers_lock);
+
+	struct buffer *b = m->buffers;
+
+	if (b)
+		m->buffers = b->next;
+	pthread_mutex_unlock(&m->buffers_lock);
+	return b ? b : malloc(sizeof(*b));
+}
+
+void mount_give_buffer(struct mount *m, struct buffer *b)
+{
+	if (!b)
+		return;
+	pthread_mutex_lock(&m->buffers_lock);
+	b->next = m->buffers;
+	m->buffers = b;
+	pthread_mutex_unlock(&m->buffers_lock);
+}
+
+bool op_node(fuse_req_t req, fuse_ino_t ino, struct image_node *ret)
+{
+	int r = image_node(mount_of(req)->img, ino, ret);
+
+	if (r < 0)
+		(void)fuse_reply_err(req, -r);
+	return r == 0;
+}
+
+void op_caller(fuse_req_t req, struct caller *ret)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	caller_init(ret, ctx->pid, ctx->uid, ctx->gid);
+}
+
+int op_check(fuse_req_t req, const struct image_node *node, unsigned mask)
+{
+	struct caller c;
+
+	op_caller(req, &c);
+
+	int r = perm_check(mount_of(req)->img, node, &c, mask);
+
+	caller_done(&c);
+	return r;
+}
+
+static void want(struct fuse_conn_info *conn, uint64_t flag, bool on)
+{
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+	if (on)
+		(void)fuse_set_feature_flag(conn, flag); /* where there is */
+	else
+		fuse_unset_feature_flag(conn, flag);
+#else
+	if (on)
+		conn->want |= (unsigned)flag & conn->capable;
+	else
+		conn->want &= ~(unsigned)flag;
+#endif
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct mount *m = userdata;
+
+	conn->max_write = MOUNT_REQUEST_MAX; /* bounds reads as well */
+	conn->max_readahead = MOUNT_REQUEST_MAX;
+	conn->time_gran = 1;
+
+	/* Overlayfs needs file handles; they are free with our numbering. */
+	want(conn, FUSE_CAP_EXPORT_SUPPORT, true);
+	/* Links never change either. */
+	want(conn, FUSE_CAP_CACHE_SYMLINKS, true);
+	/* Else each write above us asks for security.capability. */
+	want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2, true);
+	/* O_TRUNC comes with the open: one attempt, one record. */
+	want(conn, FUSE_CAP_ATOMIC_O_TRUNC, true);
+	want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
+	/* Nothing is ever stale. */
+	want(conn, FUSE_CAP_AUTO_INVAL_DATA, false);
+	/* The kernel would check permission only with default_permissions. */
+	want(conn, FUSE_CAP_POSIX_ACL, false);
+	/* Who writes must be known: no write from the page cache. */
+	want(conn, FUSE_CAP_WRITEBACK_CACHE, false);
+	/* Replies lie in memory already. */
+	want(conn, FUSE_CAP_SPLICE_WRITE, false);
+	want(conn, FUSE_CAP_SPLICE_MOVE, false);
+	want(conn, FUSE_CAP_SPLICE_READ, false);
+	m->ready(m->ready_arg);
+}
+
+void op_table(struct fuse_lowlevel_ops *ret)
+{
+	*ret = (struct fuse_lowlevel_ops){
+		.init = op_init,
+		.lookup = op_lookup,
+		.forget = op_forget,
+		.forget_multi = op_forget_multi,
+		.getattr = op_getattr,
+		.readlink = op_readlink,
+		.access = op_access,
+		.statfs = op_statfs,
+		.getxattr = op_getxattr,
+		.listxattr = op_listxattr,
+		.open = op_open,
+		.read = op_read,
+		.release = op_release,
+		.fsync = op_fsync,
+		.lseek = op_lseek,
+		.opendir = op_opendir,
+		.readdir = op_readdir,
+		.readdirplus = op_readdirplus,
+		.releasedir = op_release,
+		.fsyncdir = op_fsync,
+		.setattr = op_setattr,
+		.mknod = op_mknod,
+		.mkdir = op_mkdir,
+		.unlink = op_unlink,
+		.rmdir = op_rmdir,
+		.symlink = op_symlink,
+		.rename = op_rename,
+		.link = op_link,
+		.create = op_create,
+		.tmpfile = op_tmpfile,
+		.write = op_write,
+		.setxattr = op_setxattr,
+		.removexattr = op_removexattr,
+		.fallocate = op_fallocate,
+		.copy_file_range = op_copy_file_range,
+		.ioctl = op_ioctl,
+		/*
+		 * getlk, setlk and flock stay NULL: then libfuse does not offer
+		 * them and the kernel keeps the locks itself.
+		 */
+	};
+}
+
+/* ledger_exe_digest: programs that run from this mount. */
+static bool exe_digest(void *arg, uint32_t dev_major, uint32_t dev_minor,
+	uint64_t ino, struct digest *ret)
+{
+	struct mount *m = arg;
+	struct image_node node;
+	struct image_object obj;
+
+	if (dev_major != m->dev_major || dev_minor != m->dev_minor ||
+		image_node(m->img, ino, &node) < 0 || !S_ISREG(node.mode) ||
+		image_object(m->img, node.data, &obj) < 0)
+		return false;
+	*ret = obj.digest;
+	return true;
+}
+
+static int open_image(
+	struct mount *m, const struct mount_options *opt, struct diag *diag)
+{
+	int r = image_open_path(opt->image, &m->img, diag);
+
+	if (r < 0)
+		return r;
+	image_summary(m->img, &m->sum);
+	if (opt->expect_id && !digest_equal(opt->expect_id, &m->sum.image_id)) {
+		char hex[DIGEST_HEX_LEN + 1];
+
+		digest_hex(&m->sum.image_id, hex);
+		return diag_set(diag, -ESTALE,
+			"mount %s: the image id is %s, not the one asked for",
+			opt->image, hex);
+	}
+
+	r = view_new(m->img, opt->verify_always ? VIEW_VERIFY_ALWAYS : 0,
+		opt->cache_bytes, &m->view);
+	if (r == 0)
+		r = guard_new(m->img, &m->guard);
+	m->damaged = calloc(m->sum.frames / 32 + 1, sizeof(*m->damaged));
+	if (r == 0 && !m->damaged)
+		r = -ENOMEM;
+	return r < 0 ? diag_errno(diag, r, "mount %s", opt->image) : 0;
+}
+
+/*
+ * Root mounts by mount(2), which says exactly what went wrong, and gives the
+ * descriptor to libfuse; others need fusermount3, which libfuse calls.
+ */
+static int mount_there(
+	struct mount *m, const struct mount_options *opt, struct diag *diag)
+{
+	char at[32];
+
+	if (geteuid() != 0) {
+		if (access(opt->mount_point, W_OK) < 0)
+			return diag_errno(
+				diag, -errno, "mount on %s", opt->mount_point);
+		if (fuse_session_mount(m->se, opt->mount_point) < 0)
+			return diag_set(diag, -EPERM,
+				"mount on %s: fusermount3 did not mount it; is "
+				"it installed, and %s permitted?",
+				opt->mount_point,
+				opt->allow_other
+					? "user_allow_other in /etc/fuse.conf"
+					: "mounting by users");
+		m->mounted = m->by_helper = true;
+		return 0;
+	}
+
+	int fd = point_mount(opt, diag);
+
+	if (fd < 0)
+		return fd;
+	m->mounted = true;
+	(void)snprintf(at, sizeof(at), "/dev/fd/%d", fd);
+	if (fuse_session_mount(m->se, at) == 0)
+		return 0; /* libfuse owns fd now */
+	(void)close(fd);  /* not served yet */
+	return diag_set(diag, -EIO, "mount on %s: libfuse refused the device",
+		opt->mount_point);
+}
+
+/* libfuse parses these itself; a comma in a value would end it. */
+static int add_option(
+	struct fuse_args *args, const char *key, const char *value)
+{
+	_cleanup_buf_ struct buf text = {.max = 1u << 16};
+	int r = buf_printf(&text, "-o%s=", key);
+
+	for (; r == 0 && *value; value++) {
+		if (*value == ',' || *value == '\\')
+			r = buf_add(&text, "\\", 1);
+		if (r == 0)
+			r = buf_add(&text, value, 1);
+	}
+	if (r == 0)
+		r = buf_add(&text, "", 1);
+	if (r == 0 && fuse_opt_add_arg(args, text.data) < 0)
+		r = -ENOMEM;
+	return r;
+}
+
+static int new_session(
+	struct mount *m, const struct mount_options *opt, struct diag *diag)
+{
+	struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_lowlevel_ops ops;
+	int r = fuse_opt_add_arg(&args, "stele") < 0 ? -ENOMEM : 0;
+
+	/* What root mounts is not mounted by libfuse and needs none of these.
+	 */
+	if (r == 0 && geteuid() != 0) {
+		r = add_option(&args, "fsname", opt->image);
+		if (r == 0)
+			r = add_option(&args, "subtype", "stele");
+		if (r == 0 && opt->allow_other)
+			r = fuse_opt_add_arg(&args, "-oallow_other");
+		if (r == 0 && opt->noexec)
+			r = fuse_opt_add_arg(&args, "-onoexec");
+	}
+	if (r == 0) {
+		op_table(&ops);
+		m->se = fuse_session_new(&args, &ops, sizeof(ops), m);
+		r = m->se ? 0 : -ENOMEM;
+	}
+	fuse_opt_free_args(&args);
+	return r < 0 ? diag_errno(diag, r, "mount: start a session") : 0;
+}
+
+static int open_ledger(
+	struct mount *m, const struct mount_options *opt, struct diag *diag)
+{
+	struct ledger_mount record = {
+		.image_id = m->sum.image_id,
+		.image_path = opt->image,
+		.mount_point = opt->mount_point,
+		.options = opt->text,
+		.version = opt->version,
+	};
+	struct ledger_options options = {
+		.fsync = opt->fsync,
+		.exe_digest = exe_digest,
+		.exe_digest_arg = m,
+	};
+
+	return ledger_open(opt->ledger, &record, &options, &m->ledger, diag);
+}
+
+int mount_new(const struct mount_options *opt, struct mount **ret,
+	bool *ret_point, struct diag *diag)
+{
+	_cleanup_(mount_free) struct mount *m = calloc(1, sizeof(*m));
+
+	*ret_point = false;
+	if (!m)
+		return diag_errno(diag, -ENOMEM, "mount");
+	pthread_mutex_init(&m->buffers_lock, NULL);
+	m->threads = opt->threads ? opt->threads : THREADS_DEFAULT;
+	m->mount_point = strdup(opt->mount_point);
+	if (!m->mount_point)
+		return diag_errno(diag, -ENOMEM, "mount");
+
+	int r = open_image(m, opt, diag);
+
+	if (r < 0)
+		return r;
+	r = point_check(opt, diag);
+	if (r < 0) {
+		*ret_point = true;
+		return r;
+	}
+	r = new_session(m, opt, diag);
+	if (r == 0)
+		r = mount_there(m, opt, diag);
+	if (r == 0)
+		r = open_ledger(m, opt, diag);
+	if (r < 0)
+		return r;
+	r = point_device(opt->mount_point, &m->dev_major, &m->dev_minor);
+	if (r < 0)
+		return diag_errno(diag, r, "mount on %s: reading the mounts",
+			opt->mount_point);
+	*ret = take_ptr(m);
+	return 0;
+}
+
+/* Only root may, and it only costs speed where it fails. */
+static void raise_read_ahead(const struct mount *m)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
+		m->dev_major, m->dev_minor);
+
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, READ_AHEAD_KIB, strlen(READ_AHEAD_KIB)) < 0)
+		return; /* as it was */
+}
+
+int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+
+	if (!config)
+		return -ENOMEM;
+	m->ready = ready;
+	m->ready_arg = arg;
+	raise_read_ahead(m);
+
+	/* No cloned descriptors: a request read through one dies with it. */
+	fuse_loop_cfg_set_clone_fd(config, 0);
+	fuse_loop_cfg_set_max_threads(config, m->threads);
+	fuse_loop_cfg_set_idle_threads(config, m->threads);
+
+	int r = fuse_set_signal_handlers(m->se) < 0 ? -EIO : 0;
+
+	if (r == 0) {
+		r = fuse_session_loop_mt(m->se, config);
+		fuse_remove_signal_handlers(m->se);
+		if (r > 0)
+			r = 0; /* the signal that ended the session */
+	}
+	fuse_loop_cfg_destroy(config);
+	return r;
+}
+
+/*
+ * Detach the mount if it is still ours: after a plain umount the session ended
+ * because the kernel closed the connection, and something else may lie there.
+ */
+static void unmount(struct mount *m)
+{
+	uint32_t dev_major, dev_minor;
+
+	if (m->by_helper) {
+		fuse_session_unmount(m->se);
+		return;
+	}
+	if (point_device(m->mount_point, &dev_major, &dev_minor) < 0)
+		return;
+	/* 0:0 before it was learned: no file system has that number. */
+	if ((m->dev_major || m->dev_minor) &&
+		(dev_major != m->dev_major || dev_minor != m->dev_minor))
+		return;
+	(void)umount2(m->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+void mount_free(struct mount *m)
+{
+	if (!m)
+		return;
+	if (m->mounted)
+		unmount(m);
+	if (m->se)
+		fuse_session_destroy(m->se);
+	ledger_close(m->ledger);
+	while (m->buffers) {
+		struct buffer *b = m->buffers;
+
+		m->buffers = b->next;
+		free(b);
+	}
+	pthread_mutex_destroy(&m->buffers_lock);
+	guard_free(m->guard);
+	view_free(m->view);
+	image_free(m->img);
+	free(m->damaged);
+	free(m->mount_point);
+	free(m);
+}

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stele mount: checks the words, becomes a daemon, and returns when the mount
+ * answers. The daemon tells its parent through a pipe how it went.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "fs/base/buf.h"
+#include "fs/base/io.h"
+#include "fs/mount/mount.h"
+#include "util/cmd.h"
+#include "util/exit.h"
+#include "util/where.h"
+
+struct mount_values {
+	struct opt_list options;
+	const char *ledger;
+	bool foreground;
+};
+
+static const struct opt mount_options[] = {
+	{"options", 'o', OPT_LIST, offsetof(struct mount_values, options),
+		"OPTION[,...]", "mount options, see below", 0, 0},
+	{"ledger", 0, OPT_STRING, offsetof(struct mount_values, ledger), "FILE",
+		"record attempts in FILE instead of the mount point's own "
+		"ledger",
+		0, 0},
+	{"foreground", 'f', OPT_FLAG, offsetof(struct mount_values, foreground),
+		NULL, "stay in the foreground until unmounted", 0, 0},
+	{0},
+};
+
+static const struct example mount_examples[] = {
+	{"stele mount app.stele /srv/app", "mount an image"},
+	{"stele mount -o suid,id=1f3a... root.stele /mnt",
+		"a root filesystem, only if it is exactly this image"},
+	{"stele log /srv/app --follow", "watch what is refused there"},
+	{0},
+};
+
+/* Everything that the daemon needs, with the strings that it owns. */
+struct request {
+	struct mount_options opt;
+	struct digest expect_id;
+	char *image, *mount_point, *ledger;
+	struct buf text; /* the options, joined by commas */
+	char *words;	 /* a copy of text, cut into words */
+};
+
+static void request_done(struct request *q)
+{
+	free(q->image);
+	free(q->mount_point);
+	free(q->ledger);
+	buf_done(&q->text);
+	free(q->words);
+}
+
+/* Words that say what is so anyway; those of fstab that are for mount(8) have
+ * been taken out by the mount helper. */
+static bool is_given(const char *word)
+{
+	static const char *const given[] = {"rw", "nosuid", "nodev", "exec",
+		"atime", "noatime", "relatime", "async"};
+
+	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+		if (strcmp(word, given[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int parse_flag(struct request *q, const char *word)
+{
+	const struct {
+		const char *word;
+		bool *flag;
+		bool value;
+	} flags[] = {
+		{"allow_other", &q->opt.allow_other, true},
+		{"noallow_other", &q->opt.allow_other, false},
+		{"suid", &q->opt.suid, true},
+		{"noexec", &q->opt.noexec, true},
+		{"nonempty", &q->opt.nonempty, true},
+		{"verify=always", &q->opt.verify_always, true},
+		{"verify=once", &q->opt.verify_always, false},
+		{"durability=fsync", &q->opt.fsync, true},
+		{"durability=crash", &q->opt.fsync, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		if (strcmp(word, flags[i].word) == 0) {
+			*flags[i].flag = flags[i].value;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+/* The number behind "threads=" and its like; -EINVAL. */
+static int parse_number(const char *text, long min, long max, long *ret)
+{
+	char *end;
+
+	errno = 0;
+	*ret = strtol(text, &end, 10);
+	return errno || end == text || *end || *ret < min || *ret > max
+		       ? -EINVAL
+		       : 0;
+}
+
+static int parse_word(const struct command *self, struct request *q,
+	struct mount_values *v, const char *word)
+{
+	long n;
+
+	if (*word == '\0' || is_given(word) || parse_flag(q, word) == 0)
+		return EXIT_OK;
+	if (strcmp(word, "ro") == 0)
+		return opt_misuse(self,
+			"-o ro: the kernel would refuse writes before they "
+			"could be recorded; the image is immutable without it");
+	if (strcmp(word, "dev") == 0)
+		return opt_misuse(self,
+			"-o dev: device nodes of an image are never usable; "
+			"mount a /dev over it");
+	if (strncmp(word, "ledger=", 7) == 0) {
+		v->ledger = word + 7;
+		return EXIT_OK;
+	}
+	if (strncmp(word, "id=", 3) == 0) {
+		q->opt.expect_id = &q->expect_id;
+		if (digest_parse(word + 3, &q->expect_id) == 0)
+			return EXIT_OK;
+		return opt_misuse(self,
+			"-o id=: not an image id: '%s'; it has "
+			"64 hexadecimal digits",
+			word + 3);
+	}
+	if (strncmp(word, "threads=", 8) == 0) {
+		if (parse_number(word + 8, 1, 256, &n) < 0)
+			return opt_misuse(self,
+				"-o threads=: not a number from 1 to 256: '%s'",
+				word + 8);
+		q->opt.threads = (unsigned)n;
+		return EXIT_OK;
+	}
+	if (strncmp(word, "cache=", 6) == 0) {
+		if (parse_number(word + 6, 1, 65536, &n) < 0)
+			return opt_misuse(self,
+				"-o cache=: not a number of MiB from 1 to "
+				"65536: '%s'",
+				word + 6);
+		q->opt.cache_bytes = (size_t)n << 20;
+		return EXIT_OK;
+	}
+	return opt_misuse(self, "unknown mount option '%s'", word);
+}
+
+static int parse_words(
+	const struct command *self, struct request *q, struct mount_values *v)
+{
+	for (size_t i = 0; i < v->options.count; i++) {
+		const char *list = v->options.items[i];
+
+		if (buf_printf(&q->text, "%s%s", q->text.len ? "," : "", list) <
+			0)
+			return fail(EXIT_SYSTEM, "out of memory");
+	}
+	if (buf_add(&q->text, "", 1) < 0)
+		return fail(EXIT_SYSTEM, "out of memory");
+	q->opt.text = q->text.data;
+
+	/* Values point into the words until the command ends. */
+	q->words = strdup(q->text.data);
+	if (!q->words)
+		return fail(EXIT_SYSTEM, "out of memory");
+
+	char *next = q->words;
+
+	for (char *word; (word = strsep(&next, ","));) {
+		int code = parse_word(self, q, v, word);
+
+		if (code != EXIT_OK)
+			return code;
+	}
+	return EXIT_OK;
+}
+
+/* Absolute paths, since a daemon works in "/". */
+static int resolve(struct request *q, const struct mount_values *v,
+	const char *image, const char *dir)
+{
+	struct diag diag;
+
+	q->image = realpath(image, NULL);
+	if (!q->image)
+		return fail(
+			exit_code_of(-errno), "%s: %s", image, strerror(errno));
+	q->mount_point = realpath(dir, NULL);
+	if (!q->mount_point && errno == ENOTCONN)
+		return fail(EXIT_MOUNT,
+			"%s: a dead mount lies there; unmount it first (stele "
+			"umount %s)",
+			dir, dir);
+	if (!q->mount_point)
+		return fail(EXIT_MOUNT, "%s: %s", dir, strerror(errno));
+
+	int r = where_ledger_create(
+		q->mount_point, v->ledger, &q->ledger, &diag);
+
+	if (r < 0)
+		return fail_diag(r, &diag);
+	q->opt.image = q->image;
+	q->opt.mount_point = q->mount_point;
+	q->opt.ledger = q->ledger;
+	q->opt.version = STELE_VERSION;
+	return EXIT_OK;
+}
+
+static int exit_code_of_mount(int err, bool point)
+{
+	if (point)
+		return EXIT_MOUNT;
+	if (err == -ENODEV)
+		return EXIT_UNSUPPORTED;
+	return err == -ESTALE ? EXIT_NO : (int)exit_code_of(err);
+}
+
+/* What the daemon tells the process that started it. */
+struct report {
+	int code;
+	struct diag diag;
+};
+
+/*
+ * fusermount3 says why it failed on standard error only. Mount with that going
+ * into memory, and add its words to ours.
+ */
+static int mount_listening(const struct request *q, struct mount **ret,
+	bool *ret_point, struct diag *diag)
+{
+	char said[256];
+	_cleanup_close_ int memory = memfd_create("stderr", MFD_CLOEXEC);
+	_cleanup_close_ int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	if (memory < 0 || saved < 0 || dup2(memory, STDERR_FILENO) < 0)
+		return diag_errno(diag, -errno, "mount");
+
+	int r = mount_new(&q->opt, ret, ret_point, diag);
+
+	(void)dup2(saved, STDERR_FILENO); /* saved is a good descriptor */
+	if (r == 0)
+		return 0;
+
+	ssize_t n = io_pread(memory, said, sizeof(said) - 1, 0);
+	size_t used = strlen(diag->text);
+
+	said[n > 0 ? n : 0] = '\0';
+	said[strcspn(said, "\n")] = '\0';
+	if (said[0])
+		(void)snprintf(diag->text + used, sizeof(diag->text) - used,
+			" (%s)", said);
+	return r;
+}
+
+/* The daemon's end of the pipe, while somebody waits at the other. */
+struct waiting {
+	int pipe;
+};
+
+/* From here on the daemon is on its own. */
+static void tell_ready(void *arg)
+{
+	struct waiting *w = arg;
+	struct report report = {.code = EXIT_OK};
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (w->pipe < 0)
+		return;
+	for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
+		(void)dup2(null, fd); /* closing them is what matters */
+	if (null > STDERR_FILENO)
+		(void)close(null);
+	if (io_write(w->pipe, &report, sizeof(report)) == 0)
+		(void)close(take_fd(w->pipe));
+}
+
+/* Mount and serve to the end. pipe < 0: in the foreground. */
+static int serve(const struct request *q, int pipe)
+{
+	struct waiting waiting = {.pipe = pipe};
+	struct report report = {.code = EXIT_OK};
+	struct mount *m = NULL;
+	bool point;
+	int r = mount_listening(q, &m, &point, &report.diag);
+
+	if (r == 0) {
+		r = mount_serve(m, tell_ready, &waiting);
+		mount_free(m);
+		if (r == 0)
+			return EXIT_OK;
+		(void)diag_errno(&report.diag, r, "serving %s", q->image);
+		point = false;
+	}
+	report.code = exit_code_of_mount(r, point);
+	if (pipe < 0)
+		return fail(
+			(enum exit_code)report.code, "%s", report.diag.text);
+	if (waiting.pipe >= 0 &&
+		io_write(waiting.pipe, &report, sizeof(report)) < 0)
+		return EXIT_SYSTEM;
+	return report.code;
+}
+
+static int become_daemon(const struct request *q)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return fail(EXIT_SYSTEM, "pipe: %s", strerror(errno));
+
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return fail(EXIT_SYSTEM, "fork: %s", strerror(errno));
+	if (pid == 0) {
+		(void)close(ends[0]);
+		(void)setsid(); /* fails only for a group leader; a child is
+				   none */
+		if (chdir("/") < 0)
+			_exit(EXIT_SYSTEM);
+		_exit(serve(q, ends[1]));
+	}
+	(void)close(ends[1]);
+
+	struct report report;
+	ssize_t n = io_read(ends[0], &report, sizeof(report));
+
+	(void)close(ends[0]);
+	if (n != (ssize_t)sizeof(report))
+		return fail(EXIT_SYSTEM,
+			"%s: the server ended before it answered", q->image);
+	if (report.code != EXIT_OK)
+		return fail(
+			(enum exit_code)report.code, "%s", report.diag.text);
+
+	/* Ready means that it answers: let it. */
+	struct stat st;
+
+	if (stat(q->mount_point, &st) < 0)
+		return fail(
+			EXIT_SYSTEM, "%s: %s", q->mount_point, strerror(errno));
+	return EXIT_OK;
+}
+
+static int mount_image(const struct command *self, struct mount_values *v,
+	const char *image, const char *dir)
+{
+	struct request q = {.text = {.max = 1u << 16}};
+	int code;
+
+	q.opt.allow_other = geteuid() == 0;
+	code = parse_words(self, &q, v);
+	if (code == EXIT_OK)
+		code = resolve(&q, v, image, dir);
+	if (code == EXIT_OK)
+		code = v->foreground ? serve(&q, -1) : become_daemon(&q);
+	request_done(&q);
+	return code;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	struct mount_values v = {0};
+	int code, n = opt_parse(self, argc, argv, &v, &code);
+
+	if (n < 0)
+		return code;
+	if (n != 2)
+		code = opt_misuse(self, n < 2 ? "IMAGE and DIR are needed"
+					      : "one IMAGE and one DIR only");
+	else
+		code = mount_image(self, &v, argv[1], argv[2]);
+	opt_list_done(&v.options);
+	return code;
+}
+
+const struct command cmd_mount = {
+	.name = "mount",
+	.operands = "IMAGE DIR",
+	.summary = "mount an image and record every attempt to write to it",
+	.description =
+		"Mounts IMAGE on the folder DIR and returns when it answers; a "
+		"daemon serves it until it is unmounted. Everything can be "
+		"read that the permissions of the image allow. Every attempt "
+		"to write is refused with \"Read-only file system\" (EROFS) "
+		"and recorded before the caller learns of it; 'stele log DIR' "
+		"shows the records, also after the end of the mount.\n"
+		"\n"
+		"Mount options:\n"
+		"  allow_other      let other users in (default for root; "
+		"noallow_other: only root)\n"
+		"  suid             honour set-user-ID and set-group-ID bits, as "
+		"a root filesystem needs\n"
+		"  noexec           refuse to run programs from it\n"
+		"  nonempty         mount over a folder that has entries\n"
+		"  id=HEX           refuse any other image than this one\n"
+		"  ledger=FILE      as --ledger\n"
+		"  verify=always    check the SHA-256 of data at each read, not "
+		"only at the first\n"
+		"  durability=fsync let records survive a power failure too, not "
+		"only the death of the daemon\n"
+		"  threads=N        requests served at once (default 8)\n"
+		"  cache=MIB        decompressed data kept (default 16)\n"
+		"\n"
+		"Device nodes of the image never work (nodev); mount a /dev over "
+		"it. The option ro is refused: with it the kernel would answer "
+		"before anything could be recorded.\n"
+		"\n"
+		"Ends with 8 when DIR cannot be mounted on, 4 without /dev/fuse, "
+		"1 when the image is not the one of id=.",
+	.options = mount_options,
+	.examples = mount_examples,
+	.complete = OPERAND_IMAGE,
+	.run = run,
+};
