@@ -27,7 +27,8 @@ struct tree_options {
 	uint32_t uid, gid;
 
 	/* Names in an archive are looked up on this machine unless numeric;
-	 * names that it does not know fall back to the number. */
+	 * names that it does not know fall back to the number. (Names in an
+	 * access control list that come without a number always.) */
 	bool numeric;
 
 	bool clamp_mtime; /* no mtime later than this */

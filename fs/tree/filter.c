@@ -94,6 +94,29 @@ bool filter_excludes(const struct filter *f, const char *path)
 	return false;
 }
 
+bool filter_keeps_xattr(const char *name, size_t len)
+{
+	static const struct {
+		const char *text;
+		bool whole; /* else what it begins with */
+	} kept[] = {
+		{"user.", false},
+		{"trusted.", false},
+		{"security.", false},
+		{"system.posix_acl_access", true},
+		{"system.posix_acl_default", true},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		size_t n = strlen(kept[i].text);
+
+		if ((kept[i].whole ? len == n : len > n) &&
+			memcmp(name, kept[i].text, n) == 0)
+			return true;
+	}
+	return false;
+}
+
 void filter_attributes(const struct filter *f, struct tree_node *node)
 {
 	const struct tree_options *opt = f->opt;

@@ -25,6 +25,9 @@ void filter_done(struct filter *f);
 /* path: from the root, without a '/' at its start. */
 bool filter_excludes(const struct filter *f, const char *path);
 
+/* Is an extended attribute of this name one that an image keeps? */
+bool filter_keeps_xattr(const char *name, size_t len);
+
 /* Set owner and time as the options say. */
 void filter_attributes(const struct filter *f, struct tree_node *node);
 

@@ -96,19 +96,10 @@ static void path_cut(struct scan *s, size_t len)
 	s->path.data[len] = '\0';
 }
 
-static bool xattr_is_kept(const char *name)
-{
-	return strncmp(name, "user.", 5) == 0 ||
-	       strncmp(name, "trusted.", 8) == 0 ||
-	       strncmp(name, "security.", 9) == 0 ||
-	       strcmp(name, "system.posix_acl_access") == 0 ||
-	       strcmp(name, "system.posix_acl_default") == 0;
-}
-
 static int read_xattr(struct scan *s, const char *proc, const char *name,
 	struct tree_node *node)
 {
-	if (!xattr_is_kept(name)) {
+	if (!filter_keeps_xattr(name, strlen(name))) {
 		filter_remark(&s->filter, "%s/%s: attribute %s is left out",
 			s->top, s->path.data, name);
 		return 0;

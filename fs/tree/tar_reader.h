@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The members of a tar stream, one after another: v7, ustar, GNU and pax. Names
+ * are bytes; nothing is converted. What cannot be understood exactly is an
+ * error, and so is a stream without the mark of its end: it may be half of
+ * one. Not thread-safe.
+ */
+#ifndef FS_TREE_TAR_READER_H
+#define FS_TREE_TAR_READER_H
+
+#include "fs/base/buf.h"
+#include "fs/base/diag.h"
+#include "fs/tree/stream.h"
+#include "fs/tree/tar_pax.h"
+
+struct tar_member {
+	/* '0' file, '1' hard link, '2' symbolic link, '3' character device,
+	 * '4' block device, '5' folder, '6' FIFO */
+	char type;
+	uint32_t mode; /* permission bits */
+	uint32_t uid, gid;
+	uint32_t major, minor;
+	int64_t mtime;
+	uint32_t mtime_nsec;
+	uint64_t size;	 /* of the file, holes included; of a hard link: of
+			  * the content that comes with it, usually none */
+	uint64_t stored; /* bytes that follow in the stream */
+	bool sparse;
+	struct tar_map map; /* when sparse: where the stored bytes go */
+
+	/* len bytes and a NUL that is not counted; none holds a NUL */
+	struct buf path, target, uname, gname;
+};
+
+struct tar_reader;
+
+/* s is borrowed until tar_reader_free. NULL: out of memory. */
+struct tar_reader *tar_reader_new(struct stream *s) must_check;
+void tar_reader_free(struct tar_reader *r); /* NULL is allowed */
+DEFINE_CLEANUP(tar_reader_free, struct tar_reader *);
+
+/*
+ * Go to the next member, past what is left of this one. 1 and the member, good
+ * until the next call; 0 at the end of the archive, when the stream has been
+ * read to its end too; -EBADMSG, -EOPNOTSUPP, -E2BIG, or as stream_next.
+ */
+int tar_reader_next(struct tar_reader *r, const struct tar_member **ret,
+	struct diag *diag) must_check;
+
+/* The next stored bytes of the member, at most want; 0 after the last; as
+ * stream_next. */
+ssize_t tar_reader_data(struct tar_reader *r, const uint8_t **ret,
+	uint64_t want, struct diag *diag) must_check;
+
+/*
+ * The extended records that hold for the member, those of global headers first:
+ * text for pax_next, known to be well formed.
+ */
+void tar_reader_records(const struct tar_reader *r, struct span ret[2]);
+
+/* After the end: is there something else than zeros behind the archive? */
+bool tar_reader_has_more(const struct tar_reader *r);
+
+#endif
