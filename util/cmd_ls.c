@@ -242,10 +242,10 @@ static int list(struct ls *ls, char **paths, int count)
 	return missing > code ? missing : code;
 }
 
-#define FLAG(letter_, name_, field, text)                                 \
-	{                                                                 \
-		.name = name_, .letter = letter_, .kind = OPT_FLAG,       \
-		.offset = offsetof(struct ls_values, field), .help = text \
+#define FLAG(letter_, name_, field_, help_)                                  \
+	{                                                                    \
+		.name = name_, .letter = letter_, .kind = OPT_FLAG,          \
+		.offset = offsetof(struct ls_values, field_), .help = help_, \
 	}
 
 static const struct opt options[] = {
@@ -267,7 +267,8 @@ static const struct example examples[] = {
 	{"stele ls -ld app.stele /usr/bin/passwd", "is it still setuid?"},
 	{"stele ls -R --digest app.stele | grep -i 5891b5b5",
 		"which file has this SHA-256"},
-	{"stele ls -R --json app.stele | jq -r 'select(.mode[0:1]==\"4\").path'",
+	{"stele ls -R --json app.stele | "
+	 "jq -r 'select(.mode[0:1]==\"4\").path'",
 		"every setuid file"},
 	{0},
 };
