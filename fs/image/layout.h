@@ -19,8 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LAYOUT_MAGIC "stele\r\n\x1a" /* 8 bytes; CR LF ^Z show text mangling \
-				      */
+#define LAYOUT_MAGIC                                            \
+	"stele\r\n\x1a" /* 8 bytes; CR LF ^Z show text mangling \
+			 */
 #define LAYOUT_VERSION 1
 #define LAYOUT_SUPER_SIZE 4096
 

@@ -90,8 +90,8 @@ int op_stat(const struct mount *m, const struct image_node *node,
  */
 void op_refuse(fuse_req_t req, struct ledger_attempt *a);
 
-/* Fill the table of operations. */
-void op_table(struct fuse_lowlevel_ops *ret);
+/* ops.c */
+extern const struct fuse_lowlevel_ops op_table;
 
 /* ops_node.c: names and attributes */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
