@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A record of a ledger as a line for people, or as a JSON object. */
+#ifndef UTIL_LOG_PRINT_H
+#define UTIL_LOG_PRINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fs/ledger/query.h"
+
+/* Column titles for log_print_line. */
+void log_print_header(bool color);
+
+/*
+ * TIME PID COMM OP ERR PATH; the time is local, what is not known is "-", what
+ * could forge a line is escaped. A failure shows at the next fflush(stdout).
+ */
+void log_print_line(const struct query_row *row, bool color);
+
+/*
+ * One object on one line: each column that is not null under its name
+ * (query_columns), with KEY_raw in base64 for names that are no UTF-8; "error"
+ * is the name of the errno, "cmdline" an array, "ancestors" the recorded
+ * parents of the process, nearest first. 0 or -errno.
+ */
+int log_print_json(struct query *q, const struct query_row *row) must_check;
+
+#endif

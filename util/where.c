@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where things of a mount are kept; see where.h. */
+#include "util/where.h"
+
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/base/buf.h"
+#include "fs/codec/digest.h"
+
+enum {
+	MAX_NAME = 200,
+	CUT_NAME = 160,	  /* of a longer name is kept */
+	HASH_DIGITS = 32, /* and so many digits of its hash follow */
+};
+
+/* ---- mount points ---- */
+
+/* Make b end in what path adds to it: "/a" and "../c//d" make "/c/d". */
+static int append_path(struct buf *b, const char *path)
+{
+	while (*path) {
+		size_t len = strcspn(path, "/");
+		bool up = len == 2 && memcmp(path, "..", 2) == 0;
+		bool stay = len == 0 || (len == 1 && *path == '.');
+		int r = 0;
+
+		while (up && b->len > 0 && b->data[--b->len] != '/')
+			;
+		if (!up && !stay)
+			r = buf_printf(b, "/%.*s", (int)len, path);
+		if (r < 0)
+			return r;
+		path += len + (path[len] == '/');
+	}
+	return 0;
+}
+
+static int lexical(const char *given, char **ret)
+{
+	_cleanup_buf_ struct buf b;
+	int r = 0;
+
+	buf_init(&b, 2 * PATH_MAX);
+	if (*given != '/') {
+		_cleanup_free_ char *here = getcwd(NULL, 0);
+
+		r = here ? append_path(&b, here) : -errno;
+	}
+	if (r == 0)
+		r = append_path(&b, given);
+	if (r == 0)
+		r = b.len ? buf_add(&b, "", 1) : buf_add(&b, "/", 2);
+	if (r == 0)
+		*ret = take_ptr(b.data);
+	return r;
+}
+
+/* Of a path that can't be resolved itself, because what is mounted there does
+ * not answer: the parent resolved, and the last name. */
+static int resolve_parent(const char *path, char **ret)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *parent =
+		slash == path ? strdup("/")
+			      : strndup(path, (size_t)(slash - path));
+	_cleanup_free_ char *real = parent ? realpath(parent, NULL) : NULL;
+
+	if (!real)
+		return -ENOENT;
+	return asprintf(ret, "%s%s", strcmp(real, "/") == 0 ? "" : real,
+		       slash) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+int where_mount_point(const char *given, char **ret, struct diag *diag)
+{
+	_cleanup_free_ char *written = NULL;
+	char *real = realpath(given, NULL);
+
+	if (real) {
+		*ret = real;
+		return 0;
+	}
+
+	int r = *given ? lexical(given, &written) : -ENOENT;
+
+	if (r < 0)
+		return diag_errno(diag, r, "mount point %s", given);
+	if (resolve_parent(written, ret) < 0)
+		*ret = take_ptr(written);
+	return 0;
+}
+
+/* ---- the state folder ---- */
+
+static int make(char **ret, const char *a, const char *b)
+{
+	return asprintf(ret, "%s%s", a, b) < 0 ? -ENOMEM : 0;
+}
+
+/* An environment variable counts when it is an absolute path. */
+static const char *folder_of(const char *variable)
+{
+	const char *value = getenv(variable);
+
+	return value && *value == '/' ? value : NULL;
+}
+
+static int state_folder(char **ret, struct diag *diag)
+{
+	const char *state = folder_of("STELE_STATE");
+	const char *xdg = folder_of("XDG_STATE_HOME");
+	const char *home = folder_of("HOME");
+
+	if (state)
+		return make(ret, state, "");
+	if (geteuid() == 0)
+		return make(ret, "/var/lib/stele", "");
+	if (xdg)
+		return make(ret, xdg, "/stele");
+	if (home)
+		return make(ret, home, "/.local/state/stele");
+	return diag_set(diag, -ENOENT,
+		"there is no folder to keep ledgers in: set HOME or "
+		"STELE_STATE");
+}
+
+/* Each missing folder of an absolute path, 0700. */
+static int make_folders(const char *path, struct diag *diag)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return diag_errno(diag, -ENOMEM, "creating %s", path);
+	for (char *p = copy + 1;; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			return diag_errno(diag, -errno, "creating %s", copy);
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
+
+/* ---- names ---- */
+
+static bool is_plain(const char *path, size_t i)
+{
+	char c = path[i];
+
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == ':' || c == '_' ||
+	       (c == '.' && i > 0);
+}
+
+/* path is absolute and clean. */
+static int escape(const char *path, struct buf *b)
+{
+	int r = 0;
+
+	path++;
+	if (!*path)
+		return buf_add(b, "-", 1);
+	for (size_t i = 0; r == 0 && path[i]; i++) {
+		if (path[i] == '/')
+			r = buf_add(b, "-", 1);
+		else if (is_plain(path, i))
+			r = buf_add(b, path + i, 1);
+		else
+			r = buf_printf(b, "\\x%02x", (unsigned char)path[i]);
+	}
+	return r;
+}
+
+/* '@' is never part of an escaped name, so a cut one is like no other. */
+static int shorten(const char *path, struct buf *b)
+{
+	char hex[DIGEST_HEX_LEN + 1];
+	struct digest hash;
+	int r;
+
+	if (b->len <= MAX_NAME)
+		return 0;
+	r = digest_of(path, strlen(path), &hash);
+	if (r < 0)
+		return r;
+	digest_hex(&hash, hex);
+	b->len = CUT_NAME;
+	return buf_printf(b, "@%.*s", HASH_DIGITS, hex);
+}
+
+static int ledger_place(const char *mount_point, char **ret_folder,
+	char **ret_path, struct diag *diag)
+{
+	_cleanup_free_ char *state = NULL;
+	_cleanup_free_ char *folder = NULL;
+	_cleanup_buf_ struct buf name;
+	int r = state_folder(&state, diag);
+
+	buf_init(&name, 4 * PATH_MAX + 16);
+	if (r < 0)
+		return r;
+	r = make(&folder, state, "/ledgers");
+	if (r == 0)
+		r = escape(mount_point, &name);
+	if (r == 0)
+		r = shorten(mount_point, &name);
+	if (r == 0 && asprintf(ret_path, "%s/%.*s.ledger", folder,
+			      (int)name.len, name.data) < 0)
+		r = -ENOMEM;
+	if (r < 0)
+		return diag_errno(diag, r, "ledger of %s", mount_point);
+	*ret_folder = take_ptr(folder);
+	return 0;
+}
+
+/* ---- ledgers ---- */
+
+int where_ledger(const char *given, char **ret_path, struct diag *diag)
+{
+	_cleanup_free_ char *mount_point = NULL;
+	_cleanup_free_ char *folder = NULL;
+	_cleanup_free_ char *place = NULL;
+	int r = where_mount_point(given, &mount_point, diag);
+
+	if (r == 0)
+		r = ledger_place(mount_point, &folder, &place, diag);
+	if (r < 0)
+		return r;
+
+	char *real = realpath(place, NULL);
+
+	if (real) {
+		*ret_path = real;
+		return 0;
+	}
+	if (errno != ENOENT)
+		return diag_errno(diag, -errno, "reading %s", place);
+	return diag_set(diag, -ENOENT,
+		"%s has no ledger (there is no %s); was it mounted by another "
+		"user, or never?",
+		mount_point, place);
+}
+
+/* Make the link, or change it in one step. */
+static int set_link(const char *place, const char *target, struct diag *diag)
+{
+	_cleanup_free_ char *temporary = NULL;
+	int r = make(&temporary, place, ".new");
+
+	if (r < 0)
+		return diag_errno(diag, r, "creating %s", place);
+	/* A leftover of a crash; only we write in this folder. */
+	(void)unlink(temporary);
+	if (symlink(target, temporary) < 0 || rename(temporary, place) < 0)
+		return diag_errno(diag, -errno, "creating the link %s", place);
+	return 0;
+}
+
+/* What is in the place of a ledger now. */
+enum place { PLACE_EMPTY, PLACE_LINK, PLACE_FILE };
+
+static enum place look(const char *place)
+{
+	struct stat st;
+
+	if (lstat(place, &st) < 0)
+		return PLACE_EMPTY;
+	return S_ISLNK(st.st_mode) ? PLACE_LINK : PLACE_FILE;
+}
+
+static int use_default(
+	const char *folder, char *place, char **ret_path, struct diag *diag)
+{
+	int r = make_folders(folder, diag);
+
+	if (r < 0)
+		return r;
+	/* A link leads to what an earlier mount had asked for. */
+	if (look(place) == PLACE_LINK && unlink(place) < 0)
+		return diag_errno(diag, -errno, "removing the link %s", place);
+	*ret_path = strdup(place);
+	return *ret_path ? 0 : diag_errno(diag, -ENOMEM, "ledger %s", place);
+}
+
+static int use_custom(
+	const char *folder, const char *place, char *custom, struct diag *diag)
+{
+	if (strcmp(custom, place) == 0)
+		return make_folders(folder, diag);
+	if (look(place) == PLACE_FILE)
+		return diag_set(diag, -EEXIST,
+			"the mount point already has a ledger, %s; move it "
+			"away, or mount without ledger=",
+			place);
+
+	int r = make_folders(folder, diag);
+
+	return r < 0 ? r : set_link(place, custom, diag);
+}
+
+int where_ledger_create(const char *given, const char *custom, char **ret_path,
+	struct diag *diag)
+{
+	_cleanup_free_ char *mount_point = NULL;
+	_cleanup_free_ char *folder = NULL;
+	_cleanup_free_ char *place = NULL;
+	_cleanup_free_ char *file = NULL;
+	int r = where_mount_point(given, &mount_point, diag);
+
+	if (r == 0)
+		r = ledger_place(mount_point, &folder, &place, diag);
+	if (r < 0)
+		return r;
+	if (!custom)
+		return use_default(folder, place, ret_path, diag);
+	r = lexical(custom, &file);
+	if (r < 0)
+		return diag_errno(diag, r, "ledger %s", custom);
+	r = use_custom(folder, place, file, diag);
+	if (r == 0)
+		*ret_path = take_ptr(file);
+	return r;
+}

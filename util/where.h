@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where things of a mount are kept: the state folder is $STELE_STATE, else
+ * /var/lib/stele for root, else $XDG_STATE_HOME/stele, else
+ * $HOME/.local/state/stele.
+ *
+ * The ledger of a mount point is STATE/ledgers/NAME.ledger, where NAME is the
+ * absolute path escaped as systemd-escape --path does it (/mnt/app: mnt-app;
+ * "/": "-"; other bytes \xHH). A NAME longer than 200 bytes is cut and ends in
+ * '@' and a hash of the whole. A ledger that lives elsewhere (mount -o
+ * ledger=FILE) has a symbolic link in that place.
+ */
+#ifndef UTIL_WHERE_H
+#define UTIL_WHERE_H
+
+#include "fs/base/diag.h"
+
+/* All results are the caller's to free. */
+
+/*
+ * The absolute path of a mount point without symbolic links. Works when the
+ * folder is gone or the daemon behind it is dead: what can't be asked is taken
+ * as written. 0 or -errno.
+ */
+int where_mount_point(
+	const char *given, char **ret, struct diag *diag) must_check;
+
+/*
+ * The file of the ledger of a mount point (given in any form). -ENOENT when
+ * there is none, -errno.
+ */
+int where_ledger(
+	const char *mount_point, char **ret_path, struct diag *diag) must_check;
+
+/*
+ * The file that a new mount shall write its ledger to; makes the folders
+ * (mode 0700). custom: the user's own file, or NULL; then the link is made or
+ * changed. -EEXIST when the mount point has a ledger of its own in the place
+ * where the link should be (it is not hidden behind one), -errno.
+ */
+int where_ledger_create(const char *mount_point, const char *custom,
+	char **ret_path, struct diag *diag) must_check;
+
+#endif
