@@ -75,6 +75,11 @@ void decompressor_free(struct decompressor *d)
 int decompressor_run(struct decompressor *d, void *dst, size_t raw_len,
 	const void *src, size_t len)
 {
+	/* libzstd would go on with further frames, and skip what says that it
+	 * may be skipped: bytes that nobody sees. An error is no length. */
+	if (ZSTD_findFrameCompressedSize(src, len) != len)
+		return -EBADMSG;
+
 	size_t n = ZSTD_decompressDCtx(d->ctx, dst, raw_len, src, len);
 
 	return ZSTD_isError(n) || n != raw_len ? -EBADMSG : 0;
