@@ -12,6 +12,32 @@
 #include "tests/lib/image_sample.h"
 #include "tests/unit/unit.h"
 
+/* Linked with --wrap: what the kernel can't do or fails to do. */
+static bool no_tmpfile, no_fsync;
+
+int __real_openat64(int dir, const char *path, int flags, mode_t mode);
+int __wrap_openat64(int dir, const char *path, int flags, mode_t mode);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_openat64(int dir, const char *path, int flags, mode_t mode)
+{
+	if (no_tmpfile && (flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return __real_openat64(dir, path, flags, mode);
+}
+
+int __wrap_fsync(int fd)
+{
+	if (no_fsync) {
+		errno = EIO;
+		return -1;
+	}
+	return __real_fsync(fd);
+}
+
 struct place {
 	char folder[64];
 	char path[96];
@@ -43,9 +69,17 @@ static int count_files(const char *folder)
 	return n;
 }
 
+static int set_up_named(void **state)
+{
+	no_tmpfile = true;
+	return set_up(state);
+}
+
 static int tear_down(void **state)
 {
 	struct place *p = *state;
+
+	no_tmpfile = no_fsync = false;
 
 	(void)unlink(p->path); /* some tests leave none */
 
@@ -126,6 +160,7 @@ static void test_abandoned(void **state)
 		image_writer_new(p->path, LAYOUT_FRAME_MIN, 0, &w, NULL), 0);
 	assert_int_equal(image_writer_frame(w, &f, NULL), 0);
 	assert_int_equal(image_writer_frame_count(w), 1);
+	assert_int_equal(count_files(p->folder), no_tmpfile ? 1 : 0);
 	assert_int_not_equal(access(p->path, F_OK), 0);
 	image_writer_free(w);
 	assert_int_equal(count_files(p->folder), 0);
@@ -181,6 +216,17 @@ static void test_full(void **state)
 	assert_int_equal(count_files(p->folder), 0);
 }
 
+static void test_sync_fails(void **state)
+{
+	struct place *p = *state;
+	struct diag diag = {0};
+
+	no_fsync = true;
+	assert_int_equal(write_sample(p->path, &diag), -EIO);
+	assert_non_null(strstr(diag.text, "x.stele: Input/output error"));
+	assert_int_equal(count_files(p->folder), 0);
+}
+
 /* More than the buffer, in frames of all sizes; each byte comes back. */
 static void test_many_frames(void **state)
 {
@@ -232,24 +278,31 @@ static void test_section_ratio(void **state)
 	assert_opens(p->path);
 }
 
+#define WITH_PLACE(test) \
+	cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+/* The same where there are no files without a name. */
+#define WITH_NAMED(test)                                            \
+	{                                                           \
+#test "_named", test, set_up_named, tear_down, NULL \
+	}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			test_new_file, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_replace, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_bare_name, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_abandoned, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_many_frames, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(
-			test_section_ratio, set_up, tear_down),
+		WITH_PLACE(test_new_file),
+		WITH_NAMED(test_new_file),
+		WITH_PLACE(test_replace),
+		WITH_NAMED(test_replace),
+		WITH_PLACE(test_bare_name),
+		WITH_PLACE(test_abandoned),
+		WITH_NAMED(test_abandoned),
+		WITH_PLACE(test_refused),
+		WITH_PLACE(test_full),
+		WITH_NAMED(test_full),
+		WITH_PLACE(test_sync_fails),
+		WITH_NAMED(test_sync_fails),
+		WITH_PLACE(test_many_frames),
+		WITH_PLACE(test_section_ratio),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
