@@ -4,7 +4,9 @@
 
 #include "util/cmd.h"
 
+extern const struct command cmd_mount;
 extern const struct command cmd_umount;
+extern const struct command cmd_log;
 extern const struct command cmd_ls;
 extern const struct command cmd_cat;
 extern const struct command cmd_info;
@@ -12,7 +14,9 @@ extern const struct command cmd_verify;
 extern const struct command cmd_help;
 
 const struct command *const commands[] = {
+	&cmd_mount,
 	&cmd_umount,
+	&cmd_log,
 	&cmd_ls,
 	&cmd_cat,
 	&cmd_info,
