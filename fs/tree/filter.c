@@ -42,8 +42,11 @@ int filter_init(
 	if (!opt->exclude_count)
 		return 0;
 	f->patterns = calloc(opt->exclude_count, sizeof(*f->patterns));
-	if (!f->patterns)
+	f->bytes_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	if (!f->patterns || !f->bytes_locale) {
+		filter_done(f);
 		return diag_errno(diag, -ENOMEM, "reading what to exclude");
+	}
 	for (size_t i = 0; i < opt->exclude_count; i++) {
 		int r = pattern_init(&f->patterns[i], opt->exclude[i]);
 
@@ -63,6 +66,9 @@ void filter_done(struct filter *f)
 		free(f->patterns[i].text);
 	free(f->patterns);
 	f->patterns = NULL;
+	if (f->bytes_locale)
+		freelocale(f->bytes_locale);
+	f->bytes_locale = (locale_t)0;
 }
 
 /*
@@ -84,14 +90,21 @@ static const char *path_tail(const struct filter_pattern *p, const char *path)
 
 bool filter_excludes(const struct filter *f, const char *path)
 {
-	for (size_t i = 0; f->patterns && i < f->opt->exclude_count; i++) {
+	bool found = false;
+
+	if (!f->patterns)
+		return false;
+
+	locale_t before = uselocale(f->bytes_locale);
+
+	for (size_t i = 0; i < f->opt->exclude_count && !found; i++) {
 		const char *tail = path_tail(&f->patterns[i], path);
 
-		if (tail &&
-			fnmatch(f->patterns[i].text, tail, FNM_PATHNAME) == 0)
-			return true;
+		found = tail &&
+			fnmatch(f->patterns[i].text, tail, FNM_PATHNAME) == 0;
 	}
-	return false;
+	(void)uselocale(before); /* it was good before */
+	return found;
 }
 
 bool filter_keeps_xattr(const char *name, size_t len)

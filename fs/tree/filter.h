@@ -6,13 +6,16 @@
 #ifndef FS_TREE_FILTER_H
 #define FS_TREE_FILTER_H
 
+#include <locale.h>
+
 #include "fs/base/diag.h"
 #include "fs/tree/build.h"
 
 struct filter {
 	const struct tree_options *opt;
 	struct filter_pattern *patterns; /* owned; opt->exclude_count */
-	uint64_t entries, bytes;	 /* seen; see filter_count */
+	locale_t bytes_locale;	 /* owned; a pattern means the same anywhere */
+	uint64_t entries, bytes; /* seen; see filter_count */
 };
 
 /* opt is borrowed until filter_done. 0, -EINVAL for an empty pattern, -ENOMEM.
