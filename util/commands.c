@@ -4,22 +4,28 @@
 
 #include "util/cmd.h"
 
+extern const struct command cmd_build;
 extern const struct command cmd_mount;
 extern const struct command cmd_umount;
 extern const struct command cmd_log;
 extern const struct command cmd_ls;
 extern const struct command cmd_cat;
 extern const struct command cmd_info;
+extern const struct command cmd_extract;
+extern const struct command cmd_diff;
 extern const struct command cmd_verify;
 extern const struct command cmd_help;
 
 const struct command *const commands[] = {
+	&cmd_build,
 	&cmd_mount,
 	&cmd_umount,
 	&cmd_log,
 	&cmd_ls,
 	&cmd_cat,
 	&cmd_info,
+	&cmd_extract,
+	&cmd_diff,
 	&cmd_verify,
 	&cmd_help,
 	NULL,

@@ -17,7 +17,7 @@
 
 #include "fs/base/buf.h"
 #include "fs/base/io.h"
-#include "fs/tree/internal.h"
+#include "fs/tree/tree_internal.h"
 
 #define CHUNK ((size_t)256 << 10)
 

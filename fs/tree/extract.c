@@ -84,7 +84,7 @@ static int select_path(struct extract *x, const char *path, bool *ret_all)
 			return diag_errno(x->diag, r, "selecting %s", path);
 		e = tree_find(x->tree, dir, p, len);
 		if (!e)
-			return diag_set(x->diag, -ENOENT,
+			return diag_set(x->diag, -ESRCH,
 				"%s is not in the image", path);
 		dir = e->node;
 		p += len;

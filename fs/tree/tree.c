@@ -7,7 +7,7 @@
 #include <linux/limits.h>
 #include <sys/stat.h>
 
-#include "fs/tree/internal.h"
+#include "fs/tree/tree_internal.h"
 
 /* A folder with fewer entries is searched faster than it is indexed. */
 #define INDEX_MIN 16

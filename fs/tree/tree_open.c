@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "fs/tree/beneath.h"
-#include "fs/tree/internal.h"
+#include "fs/tree/tree_internal.h"
 
 static int changed(const char *path, struct diag *diag)
 {

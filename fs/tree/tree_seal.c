@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <sys/stat.h>
 
-#include "fs/tree/internal.h"
+#include "fs/tree/tree_internal.h"
 
 /* The greatest number is kept free: LAYOUT_NONE means "none". */
 #define COUNT_MAX (UINT32_MAX - 1)

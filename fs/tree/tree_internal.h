@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tree.c, seal.c and open.c share and nobody else sees. */
-#ifndef FS_TREE_INTERNAL_H
-#define FS_TREE_INTERNAL_H
+/* What tree.c, tree_seal.c, tree_open.c and diff.c share and nobody else sees.
+ */
+#ifndef FS_TREE_TREE_INTERNAL_H
+#define FS_TREE_TREE_INTERNAL_H
 
 #include <string.h>
 
