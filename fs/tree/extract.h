@@ -42,8 +42,9 @@ struct extract_result {
  * names and links the image has and whoever else writes there. Files are
  * sparse as in the image; hard links, devices, owners, extended attributes,
  * modes and times are those of the image. New folders can be entered by nobody
- * else until all is there. -ENOTEMPTY (nothing was made); -ESRCH for a path that the image does
- * not have; -EBADMSG for a damaged image; -errno. What was made before an error
+ * else until all is there.
+ * -ENOTEMPTY (nothing was made); -ESRCH for a path that the image does not
+ * have; -EBADMSG for a damaged image; -errno. What was made before an error
  * stays.
  */
 int extract(const struct image *img, const char *dir,
