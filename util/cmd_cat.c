@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/base/io.h"
 #include "fs/view/view.h"
 #include "util/cmd.h"
 #include "util/exit.h"
@@ -11,6 +12,9 @@
 
 #define CHUNK (256u << 10)
 
+/* Not an exit code: nobody reads our output any more, so stop quietly. */
+#define EXIT_CLOSED (-1)
+
 struct cat {
 	const char *image; /* as given */
 	const struct image *img;
@@ -18,11 +22,25 @@ struct cat {
 	char *chunk;
 };
 
-/* One content to standard output. An exit_code. */
+/* Past stdio, so that the reason of a failure is known. An exit_code, or
+ * EXIT_CLOSED. */
+static int write_chunk(const char *chunk, size_t len)
+{
+	int r = io_write(STDOUT_FILENO, chunk, len);
+
+	if (r == -EPIPE)
+		return EXIT_CLOSED;
+	if (r < 0)
+		return fail(EXIT_SYSTEM, "write to standard output: %s",
+			strerror(-r));
+	return EXIT_OK;
+}
+
+/* One content to standard output; returns as write_chunk. */
 static int copy(
 	const struct cat *c, const char *path, const struct image_object *obj)
 {
-	for (uint64_t off = 0; off < obj->size && !ferror(stdout);) {
+	for (uint64_t off = 0; off < obj->size;) {
 		uint32_t frame = 0;
 		ssize_t n =
 			view_read(c->view, obj, c->chunk, CHUNK, off, &frame);
@@ -39,7 +57,11 @@ static int copy(
 				(unsigned long long)off, strerror((int)-n));
 		if (n == 0)
 			break;
-		fwrite(c->chunk, 1, (size_t)n, stdout);
+
+		int code = write_chunk(c->chunk, (size_t)n);
+
+		if (code != EXIT_OK)
+			return code;
 		off += (uint64_t)n;
 	}
 	return EXIT_OK;
@@ -94,9 +116,11 @@ static int cat_paths(const char *image, int count, char **paths)
 	};
 
 	/* As cat(1): the others are still printed; the worst code counts. */
-	for (int i = 0; i < count && !ferror(stdout); i++) {
+	for (int i = 0; i < count; i++) {
 		int one = cat_path(&c, paths[i]);
 
+		if (one == EXIT_CLOSED)
+			break;
 		code = one > code ? one : code;
 	}
 	return code;

@@ -89,7 +89,7 @@ static void print_text(const struct info *in)
 	if (in->hard_linked)
 		printf(" (%" PRIu64 " with hard links)", in->hard_linked);
 	printf("\nfolders     %" PRIu64 "\n", in->folders);
-	printf("links       %" PRIu64 "\n", in->links);
+	printf("symlinks    %" PRIu64 "\n", in->links);
 	printf("devices     %" PRIu64 "\n", in->devices);
 	printf("fifos       %" PRIu64 "\n", in->fifos);
 	printf("sockets     %" PRIu64 "\n", in->sockets);
@@ -114,7 +114,7 @@ static int print_json(const struct info *in)
 	json_t *counts = json_pack("{s:I s:I s:I s:I s:I s:I s:I s:I}", "names",
 		(json_int_t)s->dirents, "files", (json_int_t)in->files,
 		"hard_linked", (json_int_t)in->hard_linked, "folders",
-		(json_int_t)in->folders, "links", (json_int_t)in->links,
+		(json_int_t)in->folders, "symlinks", (json_int_t)in->links,
 		"devices", (json_int_t)in->devices, "fifos",
 		(json_int_t)in->fifos, "sockets", (json_int_t)in->sockets);
 	json_t *bytes = json_pack("{s:I s:I s:I s:I s:I s:I s:I}",

@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stele umount: take a mounted image away, and only that. */
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "fs/base/io.h"
 #include "fs/base/mountinfo.h"
 #include "util/cmd.h"
 #include "util/exit.h"
+#include "util/where.h"
+
+/* A daemon that has not ended its ledger by then is stuck. */
+#define WAIT_SECONDS 10
 
 struct umount_values {
 	bool lazy;
@@ -83,10 +90,11 @@ static int by_fusermount(const char *dir, bool lazy, char *said, size_t room)
 	(void)close(take_fd(to)); /* or the end would never come */
 	if (listen_to(from, pid, said, room))
 		return 0;
-	/* fusermount3 says why only in words. */
+	/* fusermount3 says why only in words: busy, or no mount of this user
+	 * is in its list. */
 	if (strstr(said, strerror(EBUSY)))
 		return -EBUSY;
-	return strstr(said, strerror(EPERM)) ? -EPERM : -EIO;
+	return strstr(said, "not found in") ? -EPERM : -EIO;
 }
 
 static int explain(const char *dir, int err, const char *said)
@@ -104,8 +112,7 @@ static int explain(const char *dir, int err, const char *said)
 			dir);
 	if (err == -EPERM || err == -EACCES)
 		return fail(EXIT_DENIED,
-			"%s: only root and who mounted it may unmount it%s%s",
-			dir, *said ? ": " : "", said);
+			"%s: only root and who mounted it may unmount it", dir);
 	return fail(EXIT_SYSTEM, "%s: %s", dir, *said ? said : strerror(-err));
 }
 
@@ -131,6 +138,51 @@ static int find_ours(const char *dir, struct mountinfo *ret)
 	return EXIT_OK;
 }
 
+/*
+ * The daemon holds a lock on LEDGER-lock as long as it writes to the ledger.
+ * -1 when there is none that we may open: nobody to wait for.
+ */
+static int open_lock(const char *dir)
+{
+	_cleanup_free_ char *ledger = NULL, *path = NULL;
+
+	if (where_ledger(dir, &ledger, NULL) < 0)
+		return -1;
+	if (asprintf(&path, "%s-lock", ledger) < 0) {
+		path = NULL;
+		return -1;
+	}
+	return open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal; /* it ends flock with EINTR, that is all */
+}
+
+/* Wait until the daemon has let go of its ledger. 0, or -EINTR when that takes
+ * too long. */
+static int wait_for_lock(int lock)
+{
+	const struct sigaction action = {.sa_handler = on_alarm};
+	/* Again each second: the first may come just before flock begins. */
+	const struct itimerval timer = {
+		.it_value.tv_sec = WAIT_SECONDS,
+		.it_interval.tv_sec = 1,
+	};
+	const struct itimerval off = {0};
+	struct sigaction before;
+	int r;
+
+	if (sigaction(SIGALRM, &action, &before) < 0)
+		return -errno;
+	(void)setitimer(ITIMER_REAL, &timer, NULL); /* valid, so it works */
+	r = flock(lock, LOCK_SH) < 0 ? -errno : 0;
+	(void)setitimer(ITIMER_REAL, &off, NULL);
+	(void)sigaction(SIGALRM, &before, NULL);
+	return r;
+}
+
 static int umount_dir(const char *dir, const struct umount_values *v)
 {
 	struct mountinfo m;
@@ -139,12 +191,20 @@ static int umount_dir(const char *dir, const struct umount_values *v)
 
 	if (code != EXIT_OK)
 		return code;
+
+	_cleanup_close_ int lock = v->lazy ? -1 : open_lock(m.dir);
+
 	if (geteuid() == 0)
 		r = by_kernel(m.dir, v->lazy);
 	else
 		r = by_fusermount(m.dir, v->lazy, said, sizeof(said));
 	if (r < 0)
 		code = explain(m.dir, r, said);
+	else if (lock >= 0 && wait_for_lock(lock) < 0)
+		code = fail(EXIT_SYSTEM,
+			"%s: unmounted, but after %d s its daemon still has "
+			"the ledger open; the last attempts may be missing",
+			m.dir, WAIT_SECONDS);
 	mountinfo_done(&m);
 	return code;
 }

@@ -78,16 +78,12 @@ static bool nobody_reads(void)
 
 int exit_flush(int code)
 {
-	int err = 0;
+	int err = fflush(stdout) != 0 ? errno : 0;
 
-	if (fflush(stdout) != 0)
-		err = errno;
-	else if (ferror(stdout))
-		err = EIO; /* an earlier write failed; its errno is gone */
-	if (!err || err == EPIPE || nobody_reads())
+	if (!ferror(stdout) || err == EPIPE || nobody_reads())
 		return code;
 	clearerr(stdout);
-	return fail(EXIT_SYSTEM,
-		"write to standard output: %s; what was printed is incomplete",
-		strerror(err));
+	/* The errno of an earlier write is gone. */
+	return fail(EXIT_SYSTEM, "write to standard output: %s",
+		err ? strerror(err) : "what was printed is incomplete");
 }

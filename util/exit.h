@@ -17,7 +17,7 @@ enum exit_code {
 			 */
 	EXIT_UNSUPPORTED = 4, /* newer format, or the kernel lacks something */
 	EXIT_DENIED = 5,      /* no permission */
-	EXIT_SYSTEM = 6,      /* input/output error, full disk, no memory */
+	EXIT_SYSTEM = 6,      /* no such file, full disk, no memory, ... */
 	EXIT_CHANGED = 7,     /* a file changed while it was read */
 	EXIT_MOUNT = 8,	      /* the mount point is unsuitable or busy */
 };

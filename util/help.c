@@ -28,7 +28,7 @@ const struct help_exit help_exits[] = {
 	{EXIT_UNSUPPORTED,
 		"made by a newer version, or the kernel lacks something"},
 	{EXIT_DENIED, "no permission"},
-	{EXIT_SYSTEM, "input/output error, full disk, no memory"},
+	{EXIT_SYSTEM, "no such file, input/output error, full disk, no memory"},
 	{EXIT_CHANGED, "a file changed while it was read"},
 	{EXIT_MOUNT, "the mount point is missing, busy or not fit for it"},
 	{0, NULL},

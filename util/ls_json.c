@@ -11,7 +11,7 @@ static const char *type_name(uint32_t mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFDIR: return "folder";
-	case S_IFLNK: return "link";
+	case S_IFLNK: return "symlink";
 	case S_IFCHR: return "char";
 	case S_IFBLK: return "block";
 	case S_IFIFO: return "fifo";

@@ -90,22 +90,19 @@ static void repeat(FILE *f, const char *text, int times)
 		fputs(text, f);
 }
 
-/* "━━━━━━━─────  63%" with `cells` columns for the bar. */
-static void print_bar(FILE *f, uint64_t done, uint64_t total, int cells)
+/* "━━━━━━━─────" of so many columns. */
+static void print_bar(FILE *f, double part, int cells)
 {
 	bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 	const char *no_color = getenv("NO_COLOR");
 	bool color = !no_color || !*no_color;
-	double part = done < total ? (double)done / (double)total : 1;
 	int full = (int)(part * cells);
 
-	fputs(utf8 ? "" : "[", f);
 	fputs(color ? "\033[32m" : "", f);
 	repeat(f, utf8 ? "━" : "#", full);
 	fputs(color ? "\033[0;2m" : "", f);
 	repeat(f, utf8 ? "─" : ".", cells - full);
 	fputs(color ? "\033[0m" : "", f);
-	fprintf(f, "%s %3d%%", utf8 ? "" : "]", (int)(part * 100));
 }
 
 /* The parts that fit into the line; its last column stays free, or the
@@ -113,21 +110,25 @@ static void print_bar(FILE *f, uint64_t done, uint64_t total, int cells)
 static void print_line(FILE *f, const struct progress *p, uint64_t ns,
 	uint64_t done, uint64_t total)
 {
-	char amount[96];
+	char amount[96], percent[16] = "";
+	double part = done < total ? (double)done / (double)total : 1;
 	int room = terminal_width() - 1 - (int)strlen(p->label);
 
+	if (total > 0)
+		(void)snprintf(
+			percent, sizeof(percent), "  %3d%%", (int)(part * 100));
 	format_amount(ns, done, total, amount, sizeof(amount));
-	fprintf(f, "\r%s", p->label);
-	if (room >= (int)strlen(amount))
-		room -= (int)strlen(amount);
-	else
+	room -= (int)strlen(percent);
+	if (room < (int)strlen(amount))
 		amount[0] = '\0';
-	room -= (int)strlen("  [] 100%");
+	room -= (int)strlen(amount) + 2;
+
+	fprintf(f, "\r%s", p->label);
 	if (total > 0 && room >= BAR_MIN) {
 		fputs("  ", f);
-		print_bar(f, done, total, room < BAR_MAX ? room : BAR_MAX);
+		print_bar(f, part, room < BAR_MAX ? room : BAR_MAX);
 	}
-	fprintf(f, "%s\033[K", amount);
+	fprintf(f, "%s%s\033[K", percent, amount);
 }
 
 void progress_update(struct progress *p, uint64_t done, uint64_t total)

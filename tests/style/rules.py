@@ -151,7 +151,8 @@ def initialiser(text, start):
 def mutating_handlers(sources):
     found = False
     for source in c_files(sources, "fs/mount/"):
-        pattern = r"\bstruct\s+fuse_lowlevel_ops\s+\w+\s*=\s*(\{)"
+        pattern = (r"\bstruct\s+fuse_lowlevel_ops"
+                   r"(?:\s+\w+\s*=|\s*\))\s*(\{)")
         for line, m in source.search(pattern, source.code):
             found = True
             handlers = dict(re.findall(r"\.\s*(\w+)\s*=\s*([^,}]+)",

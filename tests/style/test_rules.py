@@ -115,9 +115,13 @@ CASES = {
         (ops(handlers("unlink") + ", /* .unlink = op_unlink */"),
          "no handler for unlink"),
         ({"fs/mount/ops.c": "int f(void);\n"}, "no initialiser"),
+        ({"fs/mount/ops.c": "\t*ret = (struct fuse_lowlevel_ops){\n\t\t"
+                            ".lookup = op_lookup,\n\t};\n"}, "for setattr"),
     ], [
         ops(handlers()),
         ops(handlers().replace("write_buf", "write")),
+        {"fs/mount/ops.c": "\t*ret = (struct fuse_lowlevel_ops){\n\t\t"
+                           + handlers() + ",\n\t};\n"},
         {"fs/base/a.c": ""},
     ]),
     "file_length": ([
