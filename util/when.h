@@ -6,9 +6,10 @@
 #include <stdint.h>
 
 /* For messages: what when_parse accepts. */
-#define WHEN_FORMS                                               \
-	"\"2026-11-22 14:30[:05]\", \"2026-11-22\", \"14:30\", " \
-	"2026-11-22T14:30:05Z, -2h, \"10m ago\", today, yesterday, now or @SECONDS"
+#define WHEN_FORMS                                                        \
+	"\"2026-11-22 14:30[:05]\", \"2026-11-22\", \"14:30\", "          \
+	"2026-11-22T14:30:05Z, -2h, \"10m ago\", today, yesterday, now, " \
+	"@SECONDS"
 
 /*
  * Nanoseconds since 1970 (UTC) of a moment; without a time zone it is local

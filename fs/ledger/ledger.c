@@ -113,7 +113,7 @@ static void count_lost(struct ledger *l, const struct entry *batch, int error)
 }
 
 /* All of a batch, or nothing of it. */
-static int write_batch(struct ledger *l, const struct entry *batch)
+static int try_batch(struct ledger *l, const struct entry *batch)
 {
 	int r = store_begin(l->store);
 
@@ -123,13 +123,22 @@ static int write_batch(struct ledger *l, const struct entry *batch)
 		r = store_entry(l, e);
 	if (r == 0)
 		r = store_commit(l->store);
-	if (r < 0) {
+	if (r < 0)
 		store_abort(l->store);
+	return r;
+}
+
+static int write_batch(struct ledger *l, const struct entry *batch)
+{
+	int r = try_batch(l, batch);
+
+	if (r == -ENOSPC && store_reclaim(l->store) == 0)
+		r = try_batch(l, batch);
+	if (r < 0)
 		count_lost(l, batch, r);
-		return r;
-	}
-	l->lost = (struct lost){0};
-	return 0;
+	else
+		l->lost = (struct lost){0};
+	return r;
 }
 
 /* ---- the queue; all of these need the lock ---- */

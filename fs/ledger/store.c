@@ -423,3 +423,13 @@ void store_abort(struct store *s)
 		proc_unref(p);
 	}
 }
+
+int store_reclaim(struct store *s)
+{
+	int64_t busy = 1;
+	int r = db_exec_int(s->db, "PRAGMA wal_checkpoint(RESTART)", &busy);
+
+	if (r == 0 && busy)
+		r = -EBUSY;
+	return r;
+}

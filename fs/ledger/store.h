@@ -51,4 +51,10 @@ int store_end_mount(struct store *s, const struct store_time *at) must_check;
 int store_commit(struct store *s) must_check;
 void store_abort(struct store *s);
 
+/*
+ * The disk is full: let the log start over in the space that it has, after
+ * what it holds went to the file. Worth a second try when it gives 0.
+ */
+int store_reclaim(struct store *s) must_check;
+
 #endif

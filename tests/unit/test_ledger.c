@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger's law: what has returned is recorded, exactly once, in order. */
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fs/base/io.h"
+#include "fs/db/db.h"
+#include "fs/ledger/ledger.h"
+#include "fs/ledger/query.h"
+#include "tests/lib/scratch.h"
+
+static const struct ledger_mount sample_mount = {
+	.image_id = {.bytes = {1, 2, 3, 255}},
+	.image_path = "/images/app.stele",
+	.mount_point = "/mnt",
+	.options = "rw,nodev",
+	.version = "1.2.3",
+};
+
+struct fixture {
+	struct scratch scratch;
+	char path[SCRATCH_PATH];
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (!f || !scratch_init(&f->scratch)) {
+		free(f);
+		return -1;
+	}
+	(void)scratch_name(&f->scratch, "ledger", f->path);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	scratch_done(&f->scratch);
+	free(f);
+	return 0;
+}
+
+static struct ledger *must_open(const char *path)
+{
+	const struct ledger_options opt = {.fsync = false};
+	struct ledger *l = NULL;
+	struct diag diag = {0};
+	int r = ledger_open(path, &sample_mount, &opt, &l, &diag);
+
+	if (r < 0)
+		print_error("ledger_open: %d %s\n", r, diag.text);
+	assert_int_equal(r, 0);
+	return l;
+}
+
+static void must_refuse(const char *path, int want, const char *word)
+{
+	const struct ledger_options opt = {.fsync = false};
+	struct ledger *l = NULL;
+	struct diag diag = {0};
+	int r = ledger_open(path, &sample_mount, &opt, &l, &diag);
+
+	if (r != want || !strstr(diag.text, word))
+		print_error("%d, want %d: '%s' has '%s'?\n", r, want, diag.text,
+			word);
+	assert_int_equal(r, want);
+	assert_non_null(strstr(diag.text, word));
+	assert_null(l);
+}
+
+static struct ledger_attempt attempt(enum ledger_op op, const char *path)
+{
+	return (struct ledger_attempt){
+		.op = op, .error = EPERM, .path = path, .uid = 1, .gid = 2};
+}
+
+static struct query *must_query(const char *path)
+{
+	struct query *q = NULL;
+	struct diag diag = {0};
+	int r = query_open(path, &q, &diag);
+
+	if (r < 0)
+		print_error("query_open: %d %s\n", r, diag.text);
+	assert_int_equal(r, 0);
+	return q;
+}
+
+/* Every record, in order; 1, 2, 3 ... without a gap. How many. */
+static int64_t read_all(const char *path,
+	void (*see)(void *arg, const struct query_row *row), void *arg)
+{
+	const struct query_filter all = {0};
+	struct query *q = must_query(path);
+	const struct query_row *row;
+	int64_t seq = 0;
+	int r;
+
+	assert_int_equal(query_start(q, &all, QUERY_FORWARD, -1), 0);
+	while ((r = query_next(q, &row)) > 0) {
+		assert_int_equal(row->cell[QUERY_SEQ].number, ++seq);
+		if (see)
+			see(arg, row);
+	}
+	assert_int_equal(r, 0);
+	query_close(q);
+	return seq;
+}
+
+static int64_t number_in(const char *path, const char *sql)
+{
+	struct db *db = NULL;
+	int64_t n = 0;
+
+	assert_int_equal(db_open(path, DB_READ_ONLY, &db, NULL), 0);
+	assert_int_equal(db_exec_int(db, sql, &n), 0);
+	db_close(db);
+	return n;
+}
+
+static void change(const char *path, const char *sql)
+{
+	struct db *db = NULL;
+
+	assert_int_equal(db_open(path, 0, &db, NULL), 0);
+	assert_int_equal(db_exec(db, sql), 0);
+	db_close(db);
+}
+
+/* ---- what is kept ---- */
+
+static void same_bytes(const struct query_cell *c, const void *want, size_t len)
+{
+	assert_false(c->null);
+	assert_int_equal(c->len, len);
+	assert_memory_equal(c->bytes, want, len);
+}
+
+static void same_text(const struct query_cell *c, const char *want)
+{
+	same_bytes(c, want, strlen(want));
+}
+
+static void check_full(void *arg, const struct query_row *row)
+{
+	static const struct {
+		enum query_column column;
+		int64_t want;
+	} numbers[] = {
+		{QUERY_ERRNO, EPERM},
+		{QUERY_DAC_DENIED, 1},
+		{QUERY_INO, 77},
+		{QUERY_FLAGS, 1},
+		{QUERY_MODE, 0100644},
+		{QUERY_SIZE, INT64_C(1) << 40},
+		{QUERY_OFF, 4096},
+		{QUERY_NEW_UID, 5},
+		{QUERY_ATIME, -1},
+		{QUERY_UID, 1},
+		{QUERY_GID, 2},
+		{QUERY_CALLER_VISIBLE, 0},
+	};
+	static const enum query_column nulls[] = {QUERY_PARENT_INO,
+		QUERY_NEW_GID, QUERY_MTIME, QUERY_PATH2, QUERY_TID,
+		QUERY_PROC_ID, QUERY_COMM, QUERY_TEXT_OF_EVENT};
+
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		const struct query_cell *c = &row->cell[numbers[i].column];
+
+		if (c->null || c->number != numbers[i].want)
+			print_error("%s: %" PRId64 ", want %" PRId64 "\n",
+				query_columns[numbers[i].column].name,
+				c->number, numbers[i].want);
+		assert_false(c->null);
+		assert_int_equal(c->number, numbers[i].want);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(nulls); i++)
+		assert_true(row->cell[nulls[i]].null);
+	same_text(&row->cell[QUERY_OP], "setxattr");
+	same_text(&row->cell[QUERY_PATH], "/a");
+	same_text(&row->cell[QUERY_XATTR], "user.x");
+	same_text(&row->cell[QUERY_MOUNT_POINT], "/mnt");
+	same_bytes(&row->cell[QUERY_IMAGE_ID], sample_mount.image_id.bytes,
+		DIGEST_LEN);
+}
+
+static void test_fields(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger *l = must_open(f->path);
+	struct ledger_attempt a = attempt(LEDGER_SETXATTR, "/a");
+
+	a.dac_denied = true;
+	a.ino = 77;
+	a.has = LEDGER_HAS_FLAGS | LEDGER_HAS_MODE | LEDGER_HAS_SIZE |
+		LEDGER_HAS_OWNER | LEDGER_HAS_TIMES;
+	a.flags = 1;
+	a.mode = 0100644;
+	a.size = UINT64_C(1) << 40;
+	a.off = 4096;
+	a.new_uid = 5;
+	a.new_gid = ~0u;
+	a.atime = -1;
+	a.mtime = INT64_MIN;
+	a.xattr = "user.x";
+	assert_int_equal(ledger_attempt(l, &a), 0);
+	/* Readers need not wait for the end of the mount. */
+	assert_int_equal(read_all(f->path, check_full, NULL), 1);
+	ledger_close(l);
+	assert_int_equal(read_all(f->path, check_full, NULL), 1);
+	assert_int_equal(
+		number_in(f->path, "SELECT count(*) FROM mount WHERE ended >= "
+				   "started AND length(boot_id) = 36"),
+		1);
+	assert_int_equal(number_in(f->path, "SELECT count(*) FROM refused"), 1);
+}
+
+struct names {
+	char path[257], path2[257], xattr[257];
+};
+
+static void check_names(void *arg, const struct query_row *row)
+{
+	const struct names *n = arg;
+
+	same_text(&row->cell[QUERY_PATH], n->path);
+	same_text(&row->cell[QUERY_PATH2], n->path2);
+	same_text(&row->cell[QUERY_XATTR], n->xattr);
+}
+
+static void test_every_byte(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger *l = must_open(f->path);
+	struct names n = {.path = "/", .path2 = "", .xattr = ""};
+
+	for (int i = 0; i < 255; i++) {
+		n.path[1 + i] = (char)(i + 1);
+		n.path2[i] = (char)(255 - i);
+		n.xattr[i] = (char)(i + 1);
+	}
+
+	struct ledger_attempt a = attempt(LEDGER_RENAME, n.path);
+
+	a.path2 = n.path2;
+	a.xattr = n.xattr;
+	assert_int_equal(ledger_attempt(l, &a), 0);
+	ledger_close(l);
+	assert_int_equal(read_all(f->path, check_names, &n), 1);
+}
+
+static void check_event(void *arg, const struct query_row *row)
+{
+	(void)arg;
+	same_text(&row->cell[QUERY_OP], "damage");
+	same_text(&row->cell[QUERY_PATH], "/bin/sh");
+	same_text(&row->cell[QUERY_TEXT_OF_EVENT], "frame 3");
+	assert_int_equal(row->cell[QUERY_COUNT_OF_EVENT].number, 1);
+	assert_true(row->cell[QUERY_ERRNO].null);
+}
+
+static void test_event(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger *l = must_open(f->path);
+
+	assert_int_equal(
+		ledger_event(l, LEDGER_EVENT_DAMAGE, "/bin/sh", "frame 3"), 0);
+	ledger_close(l);
+	assert_int_equal(read_all(f->path, check_event, NULL), 1);
+}
+
+static void test_names_of_kinds(void **state)
+{
+	enum ledger_op op;
+
+	(void)state;
+	for (int i = 0; i < LEDGER_OP_COUNT; i++) {
+		assert_int_equal(ledger_op_parse(ledger_op_name(i), &op), 0);
+		assert_int_equal(op, i);
+	}
+	assert_int_equal(ledger_op_parse("opens", &op), -EINVAL);
+	assert_int_equal(ledger_op_parse("", &op), -EINVAL);
+}
+
+/* The file is private, whatever the umask. */
+static void test_modes(void **state)
+{
+	static const char *const names[] = {
+		"ledger", "ledger-lock", "ledger-wal", "ledger-shm"};
+	struct fixture *f = *state;
+	mode_t old = umask(0);
+	struct ledger *l = must_open(f->path);
+
+	umask(old);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char path[SCRATCH_PATH];
+		struct stat st;
+
+		assert_int_equal(
+			stat(scratch_name(&f->scratch, names[i], path), &st),
+			0);
+		assert_int_equal(st.st_mode, S_IFREG | 0600);
+	}
+	ledger_close(l);
+}
+
+/* ---- many at once ---- */
+
+enum { THREADS = 8, EACH = 1500 };
+
+struct writer {
+	struct ledger *l;
+	int number;
+	int report; /* descriptor for what has returned, or -1 */
+	int failures;
+};
+
+static void *write_many(void *arg)
+{
+	struct writer *w = arg;
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+
+	for (int i = 0; i < EACH; i++) {
+		char path[32];
+
+		(void)snprintf(path, sizeof(path), "/%d/%d", w->number, i);
+
+		struct ledger_attempt a =
+			attempt((w->number + i) % LEDGER_OP_COUNT, path);
+
+		a.tid = tid;
+		if (ledger_attempt(w->l, &a) != 0)
+			w->failures++;
+		/* At most PIPE_BUF bytes: whole or not at all. */
+		else if (w->report >= 0 &&
+			 io_write(w->report, path, sizeof(path)) < 0)
+			w->failures++;
+	}
+	return NULL;
+}
+
+/* Returns how many failed. */
+static int run_writers(struct ledger *l, int report)
+{
+	struct writer w[THREADS];
+	pthread_t threads[THREADS];
+	int failures = 0;
+
+	for (int i = 0; i < THREADS; i++) {
+		w[i] = (struct writer){l, i, report, 0};
+		if (pthread_create(&threads[i], NULL, write_many, &w[i]) != 0)
+			abort();
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		failures += w[i].failures;
+	}
+	return failures;
+}
+
+/* Which of THREADS x EACH are there. */
+static void tick(void *arg, const struct query_row *row)
+{
+	uint8_t(*seen)[EACH] = arg;
+	const struct query_cell *c = &row->cell[QUERY_PATH];
+	char path[32] = "";
+	int number, i;
+
+	assert_true(c->len < sizeof(path));
+	memcpy(path, c->bytes, c->len);
+	assert_int_equal(sscanf(path, "/%d/%d", &number, &i), 2);
+	assert_in_range(number, 0, THREADS - 1);
+	assert_in_range(i, 0, EACH - 1);
+	seen[number][i]++;
+}
+
+static void test_threads(void **state)
+{
+	static uint8_t seen[THREADS][EACH];
+	struct fixture *f = *state;
+	struct ledger *l = must_open(f->path);
+
+	memset(seen, 0, sizeof(seen));
+	assert_int_equal(run_writers(l, -1), 0);
+	ledger_close(l);
+	assert_int_equal(read_all(f->path, tick, seen), THREADS * EACH);
+	for (int n = 0; n < THREADS; n++) {
+		for (int i = 0; i < EACH; i++)
+			assert_int_equal(seen[n][i], 1);
+	}
+	/* All are threads of one process, which is stored once. */
+	assert_int_equal(number_in(f->path,
+				 "SELECT count(DISTINCT proc_id) FROM attempt"),
+		1);
+	assert_int_equal(
+		number_in(f->path, "SELECT count(*) FROM attempt AS a JOIN proc"
+				   " AS p ON p.id = a.proc_id"
+				   " AND p.first_seq <= a.seq"),
+		THREADS * EACH);
+}
+
+/* ---- death ---- */
+
+static pid_t start_writer_process(const char *path, int report)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+
+	const struct ledger_options opt = {.fsync = false};
+	struct ledger *l = NULL;
+
+	if (ledger_open(path, &sample_mount, &opt, &l, NULL) < 0)
+		_exit(1);
+	_exit(run_writers(l, report) ? 1 : 0);
+}
+
+/* Kill the writer after it has reported so many; count all that it did. */
+static int kill_after(const char *path, int reports)
+{
+	static uint8_t reported[THREADS][EACH], seen[THREADS][EACH];
+	int ends[2], status, count = 0;
+	char line[32];
+
+	memset(reported, 0, sizeof(reported));
+	memset(seen, 0, sizeof(seen));
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+
+	pid_t pid = start_writer_process(path, ends[1]);
+
+	assert_true(pid > 0);
+	close(ends[1]);
+	while (io_read(ends[0], line, sizeof(line)) == sizeof(line)) {
+		int n, i;
+
+		assert_int_equal(sscanf(line, "/%d/%d", &n, &i), 2);
+		reported[n][i] = 1;
+		if (++count == reports)
+			kill(pid, SIGKILL);
+	}
+	close(ends[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	read_all(path, tick, seen);
+	for (int n = 0; n < THREADS; n++) {
+		for (int i = 0; i < EACH; i++)
+			assert_true(seen[n][i] >= reported[n][i]);
+	}
+	return count;
+}
+
+static void test_kill(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int round = 0; round < 10; round++) {
+		char name[16], path[SCRATCH_PATH];
+
+		(void)snprintf(name, sizeof(name), "killed%d", round);
+		assert_true(kill_after(scratch_name(&f->scratch, name, path),
+				    1 + round * 97) > round * 97);
+
+		/* The next mount goes on where it stopped. */
+		int64_t before = read_all(path, NULL, NULL);
+		struct ledger *l = must_open(path);
+		struct ledger_attempt a = attempt(LEDGER_OPEN, "/after");
+
+		assert_int_equal(ledger_attempt(l, &a), 0);
+		ledger_close(l);
+		assert_int_equal(read_all(path, NULL, NULL), before + 1);
+		assert_int_equal(
+			number_in(path, "SELECT count(*) FROM mount WHERE "
+					"ended IS NULL"),
+			1);
+	}
+}
+
+/* ---- a full disk ---- */
+
+struct losses {
+	int64_t attempts, lost;
+};
+
+static void count_losses(void *arg, const struct query_row *row)
+{
+	struct losses *c = arg;
+
+	if (row->cell[QUERY_TEXT_OF_EVENT].null) {
+		c->attempts++;
+		return;
+	}
+	same_text(&row->cell[QUERY_OP], "lost");
+	c->lost += row->cell[QUERY_COUNT_OF_EVENT].number;
+}
+
+/* Attempt until one fails; how many did not. */
+static int64_t fill_disk(struct ledger *l)
+{
+	char path[1024];
+	struct ledger_attempt a = attempt(LEDGER_UNLINK, path);
+	int64_t n = 0;
+	int r;
+
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	a.tid = getpid();
+	while ((r = ledger_attempt(l, &a)) == 0)
+		assert_true(++n < 100000);
+	assert_int_equal(r, -ENOSPC);
+	return n;
+}
+
+static void test_full_disk(void **state)
+{
+	struct fixture *f = *state;
+	char filler[64 << 10] = {0}, path[SCRATCH_PATH];
+
+	if (!scratch_own_mounts()) {
+		print_message("skipped: mounting a tmpfs needs root\n");
+		skip();
+	}
+	assert_int_equal(
+		mount("tmpfs", f->scratch.path, "tmpfs", 0, "size=1m"), 0);
+	assert_true(
+		scratch_write(&f->scratch, "filler", filler, sizeof(filler)));
+
+	struct ledger *l = must_open(f->path);
+	struct losses c = {0};
+	struct ledger_attempt a = attempt(LEDGER_OPEN, "/late");
+	int64_t stored = fill_disk(l);
+
+	for (int i = 0; i < 9; i++)
+		assert_int_equal(ledger_attempt(l, &a), -ENOSPC);
+	assert_int_equal(unlink(scratch_name(&f->scratch, "filler", path)), 0);
+	assert_int_equal(ledger_attempt(l, &a), 0);
+	assert_int_equal(read_all(f->path, count_losses, &c), stored + 2);
+	assert_int_equal(c.attempts, stored + 1);
+	assert_int_equal(c.lost, 10);
+	ledger_close(l);
+	assert_int_equal(umount2(f->scratch.path, MNT_DETACH), 0);
+}
+
+/* ---- whose file it is ---- */
+
+static void test_two_writers(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger *l = must_open(f->path);
+	char pid[32];
+
+	(void)snprintf(pid, sizeof(pid), "process %d is", (int)getpid());
+	must_refuse(f->path, -EBUSY, pid);
+	ledger_close(l);
+	ledger_close(must_open(f->path));
+}
+
+static void test_newer(void **state)
+{
+	struct fixture *f = *state;
+	struct query *q = NULL;
+	struct diag diag = {0};
+
+	ledger_close(must_open(f->path));
+	change(f->path, "UPDATE meta SET value = 2 WHERE key = 'version'");
+	must_refuse(f->path, -EOPNOTSUPP, "newer version");
+	assert_int_equal(query_open(f->path, &q, &diag), -EOPNOTSUPP);
+	assert_non_null(strstr(diag.text, "newer version"));
+	assert_int_equal(number_in(f->path, "SELECT count(*) FROM mount"), 1);
+}
+
+static void test_no_ledger(void **state)
+{
+	static const char text[] = "this is a file of somebody's own writing";
+	static const char *const changes[] = {
+		"PRAGMA application_id = 7",
+		"DELETE FROM meta",
+		"ALTER TABLE attempt ADD COLUMN more",
+		"DROP VIEW refused",
+		"CREATE TRIGGER t AFTER INSERT ON attempt BEGIN"
+		" DELETE FROM attempt; END",
+		"DROP TABLE event; CREATE VIEW event AS SELECT * FROM attempt",
+	};
+	struct fixture *f = *state;
+	char path[SCRATCH_PATH];
+
+	assert_true(scratch_write(&f->scratch, "text", text, sizeof(text)));
+	scratch_name(&f->scratch, "text", path);
+	must_refuse(path, -EBADMSG, "not a ledger");
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "changed%zu", i);
+		scratch_name(&f->scratch, name, path);
+		ledger_close(must_open(path));
+		change(path, changes[i]);
+		must_refuse(path, -EBADMSG, path);
+	}
+}
+
+static void test_not_ours(void **state)
+{
+	struct fixture *f = *state;
+	char path[SCRATCH_PATH], link[SCRATCH_PATH];
+
+	must_refuse(f->scratch.path, -EPERM, "not a regular file");
+	scratch_name(&f->scratch, "missing/ledger", path);
+	must_refuse(path, -ENOENT, path);
+	scratch_name(&f->scratch, "target", path);
+	scratch_name(&f->scratch, "link", link);
+	ledger_close(must_open(path));
+	assert_int_equal(symlink(path, link), 0);
+	must_refuse(link, -EPERM, "symbolic link");
+	scratch_name(&f->scratch, "target-wal", link);
+	assert_int_equal(symlink("/etc/passwd", link), 0);
+	must_refuse(path, -EPERM, "target-wal");
+	if (geteuid() != 0) {
+		print_message("not tried: a file of another user (not root)\n");
+		return;
+	}
+	assert_int_equal(unlink(link), 0);
+	assert_true(scratch_write(&f->scratch, "target-wal", "", 0));
+	assert_int_equal(chown(link, 65534, 65534), 0);
+	must_refuse(path, -EPERM, "belongs to uid 65534");
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_fields),
+		TEST(test_every_byte),
+		TEST(test_event),
+		TEST(test_names_of_kinds),
+		TEST(test_modes),
+		TEST(test_threads),
+		TEST(test_kill),
+		TEST(test_two_writers),
+		TEST(test_newer),
+		TEST(test_no_ledger),
+		TEST(test_not_ours),
+		/* The last one: it changes the mounts of this process. */
+		TEST(test_full_disk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
