@@ -85,9 +85,19 @@ static int harden(sqlite3 *handle)
 	return r;
 }
 
-/* "file:/a%20b?nolock=1": every byte that means something in a URI escaped. */
+static bool has_wal(const char *path)
+{
+	char name[PATH_MAX];
+
+	return snprintf(name, sizeof(name), "%s-wal", path) <
+		       (int)sizeof(name) &&
+	       access(name, F_OK) == 0;
+}
+
+/* "file:/a%20b?immutable=1": what means something in a URI is escaped. */
 static int make_uri(const char *path, struct buf *ret)
 {
+	static const char end[] = "?immutable=1"; /* goes in with its NUL */
 	int r = buf_add(ret, "file:", 5);
 
 	for (const char *p = path; r == 0 && *p; p++) {
@@ -98,32 +108,41 @@ static int make_uri(const char *path, struct buf *ret)
 		else
 			r = buf_add(ret, p, 1);
 	}
-	/* The terminating NUL is part of what is added. */
-	return r < 0 ? r : buf_add(ret, "?nolock=1", sizeof("?nolock=1"));
+	return r < 0 ? r : buf_add(ret, end, sizeof(end));
+}
+
+/*
+ * SQLite has two ways to read without locks. One never looks for a -wal file;
+ * the other, whose locks do nothing, insists on opening one, and in exclusive
+ * mode keeps its index in memory instead of in a -shm file.
+ */
+static int open_alone(const char *path, int mode, sqlite3 **ret)
+{
+	_cleanup_buf_ struct buf uri;
+
+	buf_init(&uri, MAX_PATH_URI);
+	if (has_wal(path)) {
+		int code = sqlite3_open_v2(path, ret, mode, "unix-none");
+
+		return code != SQLITE_OK
+			       ? code
+			       : sqlite3_exec(*ret,
+					 "PRAGMA locking_mode = EXCLUSIVE",
+					 NULL, NULL, NULL);
+	}
+	if (make_uri(path, &uri) < 0)
+		return SQLITE_NOMEM;
+	return sqlite3_open_v2(uri.data, ret, mode | SQLITE_OPEN_URI, NULL);
 }
 
 static int open_handle(const char *path, unsigned flags, sqlite3 **ret)
 {
 	int mode = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
-	_cleanup_buf_ struct buf uri;
 
 	mode |= flags & DB_READ_ONLY ? SQLITE_OPEN_READONLY
 				     : SQLITE_OPEN_READWRITE;
-	buf_init(&uri, MAX_PATH_URI);
-	if (!(flags & DB_ALONE))
-		return sqlite3_open_v2(path, ret, mode, NULL);
-
-	int r = make_uri(path, &uri);
-
-	if (r < 0)
-		return SQLITE_NOMEM;
-	r = sqlite3_open_v2(uri.data, ret, mode | SQLITE_OPEN_URI, NULL);
-	/* In this mode the index of a -wal file lives in memory instead of a
-	 * -shm file. */
-	if (r == SQLITE_OK)
-		r = sqlite3_exec(*ret, "PRAGMA locking_mode = EXCLUSIVE", NULL,
-			NULL, NULL);
-	return r;
+	return flags & DB_ALONE ? open_alone(path, mode, ret)
+				: sqlite3_open_v2(path, ret, mode, NULL);
 }
 
 int db_open(

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Readers of a ledger: filters, order, following, and files from strangers. */
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fs/base/buf.h"
+#include "fs/base/io.h"
+#include "fs/db/db.h"
+#include "fs/ledger/ledger.h"
+#include "fs/ledger/query.h"
+#include "tests/lib/scratch.h"
+
+enum { RECORDS = 600 }; /* more than two batches of a reader */
+
+struct fixture {
+	struct scratch scratch;
+	char path[SCRATCH_PATH];
+};
+
+static struct ledger *must_open(const char *path)
+{
+	const struct ledger_mount mount = {.mount_point = "/mnt"};
+	const struct ledger_options opt = {.fsync = false};
+	struct ledger *l = NULL;
+
+	assert_int_equal(ledger_open(path, &mount, &opt, &l, NULL), 0);
+	return l;
+}
+
+static void add(struct ledger *l, int i)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/d%d/f%d", i % 3, i);
+
+	struct ledger_attempt a = {.op = i % 2 ? LEDGER_UNLINK : LEDGER_OPEN,
+		.error = EPERM,
+		.path = path,
+		.uid = (uid_t)(i % 5),
+		.tid = i % 4 ? getpid() : 0};
+
+	assert_int_equal(ledger_attempt(l, &a), 0);
+}
+
+static void add_odd_ones(struct ledger *l)
+{
+	struct ledger_attempt rename = {.op = LEDGER_RENAME,
+		.error = EPERM,
+		.path = "/from/a",
+		.path2 = "/to/b"};
+	struct ledger_attempt raw = {
+		.op = LEDGER_OPEN, .error = EPERM, .path = "/raw/\xff\x01*"};
+
+	assert_int_equal(ledger_attempt(l, &rename), 0);
+	assert_int_equal(ledger_attempt(l, &raw), 0);
+	assert_int_equal(
+		ledger_event(l, LEDGER_EVENT_DAMAGE, "/d1/f1", "frame 3"), 0);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (!f || !scratch_init(&f->scratch)) {
+		free(f);
+		return -1;
+	}
+	(void)scratch_name(&f->scratch, "ledger", f->path);
+
+	struct ledger *l = must_open(f->path);
+
+	for (int i = 1; i <= RECORDS; i++)
+		add(l, i);
+	add_odd_ones(l);
+	ledger_close(l);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	scratch_done(&f->scratch);
+	free(f);
+	return 0;
+}
+
+static struct query *must_query(const char *path)
+{
+	struct query *q = NULL;
+	struct diag diag = {0};
+	int r = query_open(path, &q, &diag);
+
+	if (r < 0)
+		print_error("query_open: %d %s\n", r, diag.text);
+	assert_int_equal(r, 0);
+	return q;
+}
+
+/* How many come, and the first and last of them. */
+struct found {
+	int64_t count, first, last;
+};
+
+static struct found read_on(struct query *q)
+{
+	const struct query_row *row;
+	struct found f = {0};
+	int r;
+
+	while ((r = query_next(q, &row)) > 0) {
+		f.last = row->cell[QUERY_SEQ].number;
+		if (!f.count++)
+			f.first = f.last;
+	}
+	if (r < 0)
+		print_error("query_next: %d %s\n", r, query_error(q));
+	assert_int_equal(r, 0);
+	return f;
+}
+
+static struct found find(struct query *q, const struct query_filter *filter,
+	enum query_order order, int64_t last)
+{
+	assert_int_equal(query_start(q, filter, order, last), 0);
+	return read_on(q);
+}
+
+/* ---- filters ---- */
+
+#define OP(op) (UINT64_C(1) << (op))
+
+static void test_filters(void **state)
+{
+	const struct {
+		const char *name;
+		struct query_filter filter;
+		int64_t count;
+	} cases[] = {
+		{"all", {0}, RECORDS + 3},
+		{"op", {.ops = OP(LEDGER_UNLINK)}, RECORDS / 2},
+		{"two ops", {.ops = OP(LEDGER_UNLINK) | OP(LEDGER_RENAME)},
+			RECORDS / 2 + 1},
+		{"events", {.events = 1 << LEDGER_EVENT_DAMAGE}, 1},
+		{"other events", {.events = 1 << LEDGER_EVENT_LOST}, 0},
+		{"op and event",
+			{.ops = OP(LEDGER_RENAME),
+				.events = 1 << LEDGER_EVENT_DAMAGE},
+			2},
+		{"exact path", {.path = "/d2/f2"}, 1},
+		{"part of a path", {.path = "d2/f2"}, 0},
+		{"glob", {.path = "/d2/f2*"}, 39},
+		{"glob over folders", {.path = "*f1"}, 2},
+		{"class", {.path = "/d[01]/f[13]"}, 3},
+		{"star itself", {.path = "/raw/*[*]"}, 1},
+		{"second path", {.path = "/to/*"}, 1},
+		{"under", {.under = "/d1"}, RECORDS / 3 + 1},
+		{"under, slash", {.under = "/d1/"}, RECORDS / 3 + 1},
+		{"under root", {.under = "/"}, RECORDS + 3},
+		{"under a file", {.under = "/d2/f2"}, 1},
+		{"under half a name", {.under = "/d"}, 0},
+		{"under second path", {.under = "/to"}, 1},
+		{"under raw", {.under = "/raw/\xff\x01*"}, 1},
+		{"uid", {.has_uid = true, .uid = 3}, RECORDS / 5},
+		{"uid 0", {.has_uid = true}, RECORDS / 5 + 2},
+		{"pid", {.pid = getpid()}, RECORDS / 4 * 3},
+		{"no such pid", {.pid = 1}, 0},
+		{"comm", {.comm = program_invocation_short_name},
+			RECORDS / 4 * 3},
+		{"part of comm", {.comm = "test"}, 0},
+		{"past", {.until = 1}, 0},
+		{"future", {.since = INT64_MAX}, 0},
+		{"always", {.since = 1, .until = INT64_MAX}, RECORDS + 3},
+		{"several",
+			{.under = "/d1",
+				.ops = OP(LEDGER_OPEN),
+				.has_uid = true,
+				.uid = 0},
+			RECORDS / 30},
+	};
+	struct fixture *f = *state;
+	struct query *q = must_query(f->path);
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct found forward =
+			find(q, &cases[i].filter, QUERY_FORWARD, -1);
+		struct found backward =
+			find(q, &cases[i].filter, QUERY_BACKWARD, -1);
+
+		if (forward.count != cases[i].count)
+			print_error("%s: %" PRId64 ", want %" PRId64 "\n",
+				cases[i].name, forward.count, cases[i].count);
+		assert_int_equal(forward.count, cases[i].count);
+		assert_int_equal(backward.count, cases[i].count);
+		assert_int_equal(forward.first, backward.last);
+		assert_int_equal(forward.last, backward.first);
+		assert_true(forward.first <= forward.last);
+	}
+	query_close(q);
+}
+
+static void test_last(void **state)
+{
+	const struct query_filter all = {0}, opens = {.ops = OP(LEDGER_OPEN)};
+	struct fixture *f = *state;
+	struct query *q = must_query(f->path);
+	struct found got = find(q, &all, QUERY_FORWARD, 5);
+
+	assert_int_equal(got.count, 5);
+	assert_int_equal(got.last, RECORDS + 3);
+	got = find(q, &all, QUERY_BACKWARD, 5);
+	assert_int_equal(got.count, 5);
+	assert_int_equal(got.first, RECORDS + 3);
+	assert_int_equal(got.last, RECORDS - 1);
+	got = find(q, &opens, QUERY_FORWARD, 3);
+	assert_int_equal(got.count, 3);
+	assert_int_equal(got.first, RECORDS - 2);
+	assert_int_equal(got.last, RECORDS + 2);
+	assert_int_equal(find(q, &opens, QUERY_FORWARD, 0).count, 0);
+	assert_int_equal(
+		find(q, &all, QUERY_FORWARD, INT64_MAX).count, RECORDS + 3);
+	query_close(q);
+}
+
+/* ---- following ---- */
+
+static void test_follow(void **state)
+{
+	const struct query_filter opens = {.ops = OP(LEDGER_OPEN)};
+	struct fixture *f = *state;
+	struct ledger *l = must_open(f->path);
+	struct query *q = must_query(f->path);
+
+	assert_int_equal(
+		find(q, &opens, QUERY_FORWARD, -1).count, RECORDS / 2 + 1);
+	assert_int_equal(query_more(q), 0);
+	add(l, 1000);
+	assert_int_equal(query_more(q), 1);
+	assert_int_equal(read_on(q).count, 1);
+	assert_int_equal(query_more(q), 0);
+	for (int i = 0; i < 600; i++)
+		add(l, i);
+	assert_int_equal(query_more(q), 1);
+	assert_int_equal(read_on(q).count, 300);
+	/* What does not match is passed over, too. */
+	add(l, 1);
+	assert_int_equal(query_more(q), 1);
+	assert_int_equal(read_on(q).count, 0);
+	assert_int_equal(query_more(q), 0);
+
+	/* A mount that ends and begins again is the same ledger. */
+	ledger_close(l);
+	l = must_open(f->path);
+	add(l, 2);
+	assert_int_equal(query_more(q), 1);
+	assert_int_equal(read_on(q).count, 1);
+	ledger_close(l);
+	query_close(q);
+}
+
+/* A reader in the middle of its rows holds no lock against a checkpoint. */
+static void test_holds_nothing(void **state)
+{
+	const struct query_filter all = {0};
+	struct fixture *f = *state;
+	struct ledger *l = must_open(f->path);
+	struct query *q = must_query(f->path);
+	const struct query_row *row;
+	struct db *db = NULL;
+	int64_t busy = 1;
+
+	add(l, 1);
+	assert_int_equal(query_start(q, &all, QUERY_FORWARD, -1), 0);
+	assert_int_equal(query_next(q, &row), 1);
+	assert_int_equal(db_open(f->path, 0, &db, NULL), 0);
+	assert_int_equal(
+		db_exec_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy), 0);
+	assert_int_equal(busy, 0);
+	db_close(db);
+	assert_int_equal(read_on(q).count, RECORDS + 3);
+	query_close(q);
+	ledger_close(l);
+}
+
+/* ---- ancestors ---- */
+
+static int count_ancestor(void *arg, const struct query_ancestor *a)
+{
+	int *count = arg;
+
+	if (++*count == 1)
+		assert_int_equal(a->pid, getppid());
+	return *count == 100 ? -E2BIG : 0;
+}
+
+static void test_ancestors(void **state)
+{
+	const struct query_filter own = {.pid = getpid()};
+	struct fixture *f = *state;
+	struct query *q = must_query(f->path);
+	const struct query_row *row;
+	int64_t proc;
+	int count = 0;
+
+	assert_int_equal(query_start(q, &own, QUERY_FORWARD, -1), 0);
+	assert_int_equal(query_next(q, &row), 1);
+	proc = row->cell[QUERY_PROC_ID].number;
+	assert_int_equal(query_ancestors(q, proc, count_ancestor, &count), 0);
+	assert_true(count >= 1);
+	query_close(q);
+
+	/* A forged ring ends. */
+	struct db *db = NULL;
+
+	assert_int_equal(db_open(f->path, 0, &db, NULL), 0);
+	assert_int_equal(db_exec(db, "UPDATE proc SET parent_id = id"), 0);
+	db_close(db);
+	q = must_query(f->path);
+	count = 1; /* the first one is not our parent now */
+	assert_int_equal(query_ancestors(q, proc, count_ancestor, &count), 0);
+	assert_int_equal(count, 17);
+	query_close(q);
+}
+
+/* ---- where nothing can be written ---- */
+
+static void kill_writer(const char *path)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct ledger *l = must_open(path);
+
+		add(l, 1);
+		raise(SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+static void test_read_only(void **state)
+{
+	const struct query_filter all = {0};
+	const char *dir;
+	struct fixture *f = *state;
+	char shm[SCRATCH_PATH];
+	struct query *q;
+
+	if (!scratch_own_mounts()) {
+		print_message("skipped: a read-only mount needs root\n");
+		skip();
+	}
+	dir = f->scratch.path;
+	/* Nothing but the ledger; then with the log that a killed writer has
+	 * left; then without that one's shared memory. */
+	for (int step = 0; step < 3; step++) {
+		if (step == 1)
+			kill_writer(f->path);
+		if (step == 2)
+			assert_int_equal(unlink(scratch_name(&f->scratch,
+						 "ledger-shm", shm)),
+				0);
+		assert_int_equal(mount(dir, dir, NULL, MS_BIND, NULL), 0);
+		assert_int_equal(
+			mount(NULL, dir, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY,
+				NULL),
+			0);
+		q = must_query(f->path);
+		assert_int_equal(find(q, &all, QUERY_FORWARD, -1).count,
+			RECORDS + 3 + (step > 0));
+		assert_int_equal(query_more(q), 0);
+		query_close(q);
+		assert_int_equal(umount2(dir, 0), 0);
+	}
+}
+
+/* ---- files from strangers ---- */
+
+static void read_file(const char *path, struct buf *ret)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	buf_init(ret, (size_t)st.st_size);
+	assert_non_null(buf_reserve(ret, (size_t)st.st_size));
+	assert_int_equal(
+		io_read(fd, ret->data, (size_t)st.st_size), st.st_size);
+	ret->len = (size_t)st.st_size;
+}
+
+/* Whatever the bytes, a reader ends, and gives records or says no. */
+static void try_bytes(
+	const struct scratch *s, const char *bytes, size_t len, int *ret_read)
+{
+	const struct query_filter all = {0};
+	const struct query_row *row;
+	char path[SCRATCH_PATH];
+	struct query *q = NULL;
+	struct diag diag = {0};
+	int r, rows = 0;
+
+	assert_true(scratch_write(s, "bad", bytes, len));
+	r = query_open(scratch_name(s, "bad", path), &q, &diag);
+	if (r < 0) {
+		assert_true(*diag.text);
+		assert_null(q);
+		return;
+	}
+	r = query_start(q, &all, QUERY_FORWARD, -1);
+	while (r >= 0 && (r = query_next(q, &row)) > 0)
+		assert_true(++rows < 100000);
+	*ret_read += r == 0;
+	query_close(q);
+}
+
+static void test_damage(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_buf_ struct buf good = {0};
+	int read = 0;
+
+	read_file(f->path, &good);
+	try_bytes(&f->scratch, good.data, good.len, &read);
+	assert_int_equal(read, 1);
+	for (size_t len = 0; len < good.len; len += 509)
+		try_bytes(&f->scratch, good.data, len, &read);
+	for (size_t i = 0; i < good.len; i += 61) {
+		good.data[i] ^= (char)(1 << i % 8);
+		try_bytes(&f->scratch, good.data, good.len, &read);
+		good.data[i] ^= (char)(1 << i % 8);
+	}
+	/* Most flips are in values, which SQLite does not check. */
+	assert_true(read > 1);
+}
+
+static void test_no_ledger(void **state)
+{
+	struct fixture *f = *state;
+	char path[SCRATCH_PATH];
+	struct query *q = NULL;
+	struct diag diag = {0};
+
+	assert_int_equal(
+		query_open(scratch_name(&f->scratch, "none", path), &q, &diag),
+		-ENOENT);
+	assert_int_equal(query_open(f->scratch.path, &q, &diag), -EBADMSG);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(query_open(path, &q, &diag), -EBADMSG);
+	assert_int_equal(query_open("/dev/null", &q, &diag), -EBADMSG);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_filters),
+		TEST(test_last),
+		TEST(test_follow),
+		TEST(test_holds_nothing),
+		TEST(test_ancestors),
+		TEST(test_damage),
+		TEST(test_no_ledger),
+		/* The last one: it changes the mounts of this process. */
+		TEST(test_read_only),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
