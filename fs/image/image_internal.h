@@ -3,7 +3,7 @@
  * What the phases of the reader share: image_open.c brings the sections into
  * memory, image_rules.c and image_rules_data.c refuse what breaks FORMAT.md,
  * image_tree.c and image_data.c answer questions, image_check.c reads
- * everything; writer.c borrows the names of sections and the tree id. Nobody
+ * everything; writer.c borrows the record sizes and the tree id. Nobody
  * outside of this folder includes this.
  */
 #ifndef FS_IMAGE_IMAGE_INTERNAL_H
@@ -30,8 +30,7 @@ struct image {
 	uint64_t count[SECTION_COUNT];
 };
 
-/* Name and size of a record, 1 for a section of bytes. */
-const char *image_section_name(enum section s);
+/* Size of a record, 1 for a section of bytes. */
 size_t image_section_stride(enum section s);
 
 static inline const struct layout_inode *image_inodes(const struct image *img)
@@ -85,8 +84,9 @@ int image_rules_xattrs(const struct image *img, struct diag *diag) must_check;
 int image_rules_data(struct image *img, struct diag *diag) must_check;
 
 /*
- * The first path of an inode into size (at least 512) bytes, its beginning
- * given as "..." when it is longer: for messages, at a bounded cost.
+ * The first path of an inode that is not the root into size (at least 512)
+ * bytes, "..." for the beginning of a longer one: for messages, at a bounded
+ * cost.
  */
 void image_path_short(
 	const struct image *img, uint32_t ino, char *ret, size_t size);

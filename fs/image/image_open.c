@@ -28,11 +28,6 @@ static const struct {
 	[SECTION_FRAMES] = {"frames", sizeof(struct layout_frame)},
 };
 
-const char *image_section_name(enum section s)
-{
-	return kinds[s].name;
-}
-
 size_t image_section_stride(enum section s)
 {
 	return kinds[s].stride;

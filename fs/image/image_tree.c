@@ -193,8 +193,6 @@ void image_path_short(
 	struct image_entry e;
 
 	*at = '\0';
-	if (ino == LAYOUT_ROOT_INO)
-		*--at = '/';
 	for (uint32_t i = ino; climb(img, i, &e); i = e.parent) {
 		if ((size_t)(at - ret) < e.name_len + sizeof(cut)) {
 			at -= sizeof(cut) - 1;

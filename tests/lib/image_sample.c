@@ -47,7 +47,11 @@ static int put_frame(struct making *m, const void *raw, uint32_t len)
 	if (m->s->level) {
 		_cleanup_(compressor_free) struct compressor *c =
 			compressor_new(m->s->level);
-		size_t n = c ? compressor_run(c, packed, raw, len) : 0;
+		size_t n;
+
+		if (!c)
+			return -ENOMEM;
+		n = compressor_run(c, packed, raw, len);
 
 		if (n) {
 			f.stored = packed;

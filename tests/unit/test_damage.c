@@ -5,6 +5,7 @@
  * taking memory that the file does not justify.
  */
 #include <malloc.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "fs/image/image.h"
@@ -27,6 +28,12 @@ void *__wrap_realloc(void *p, size_t len);
 void __wrap_free(void *p);
 
 static size_t in_use, most_in_use;
+static long failing = -1; /* number of the allocation that fails */
+
+static bool fails(void)
+{
+	return failing >= 0 && failing-- == 0;
+}
 
 static void *count_in(void *p)
 {
@@ -46,16 +53,19 @@ static void count_out(void *p)
 
 void *__wrap_malloc(size_t len)
 {
-	return count_in(__real_malloc(len));
+	return fails() ? NULL : count_in(__real_malloc(len));
 }
 
 void *__wrap_calloc(size_t count, size_t len)
 {
-	return count_in(__real_calloc(count, len));
+	return fails() ? NULL : count_in(__real_calloc(count, len));
 }
 
 void *__wrap_realloc(void *p, size_t len)
 {
+	if (fails())
+		return NULL;
+
 	size_t old = p ? malloc_usable_size(p) : 0;
 	void *q = __real_realloc(p, len);
 
@@ -196,6 +206,56 @@ static void test_greedy_sections(void **state)
 	must_be_found(image.data, image.len, "greedy", 0);
 }
 
+static int open_and_check(const struct buf *image)
+{
+	_cleanup_(source_free) struct source *src = NULL;
+	_cleanup_(image_free) struct image *img = NULL;
+	struct diag diag;
+	int r = source_from_memory(image->data, image->len, &src);
+
+	if (r == 0)
+		r = image_open(src, &img, &diag);
+	if (r < 0)
+		return r;
+	(void)take_ptr(src); /* the image has it */
+	return image_check(img, NULL);
+}
+
+/* Whichever allocation fails, it is told, and nothing leaks (under ASan). */
+static void test_no_memory(void **state)
+{
+	_cleanup_buf_ struct buf image = {.max = 1 << 20};
+	struct sample s = sample_all_kinds(3);
+	long n = 0;
+	int r;
+
+	assert_int_equal(sample_image(&s, &image), 0);
+	do {
+		failing = n++;
+		r = open_and_check(&image);
+		assert_int_equal(r, failing < 0 ? -ENOMEM : 0);
+	} while (r < 0);
+	assert_true(n > SECTION_COUNT);
+	failing = -1;
+}
+
+static void test_no_memory_writing(void **state)
+{
+	struct sample s = sample_all_kinds(3);
+	long n = 0;
+	int r;
+
+	do {
+		_cleanup_buf_ struct buf image = {.max = 1 << 20};
+
+		failing = n++;
+		r = sample_image(&s, &image);
+		assert_int_equal(r, failing < 0 ? -ENOMEM : 0);
+	} while (r < 0);
+	assert_true(n > SECTION_COUNT);
+	failing = -1;
+}
+
 static int tear_down(void **state)
 {
 	assert_true(most_in_use > 0);
@@ -211,6 +271,8 @@ int main(void)
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_sealed_damage),
 		cmocka_unit_test(test_greedy_sections),
+		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_no_memory_writing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, tear_down);

@@ -372,6 +372,32 @@ static void test_seek(void **state)
 	close_sample(&o);
 }
 
+struct progress {
+	uint64_t done, total;
+};
+
+static void keep_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct progress *p = arg;
+
+	assert_true(done > p->done && done <= total);
+	*p = (struct progress){done, total};
+}
+
+static void test_check_progress(void **state)
+{
+	struct opened o = open_sample(sample_all_kinds(3));
+	struct progress p = {0};
+	struct image_check_hooks hooks = {.progress = keep_progress, .arg = &p};
+	struct image_summary s;
+
+	image_summary(o.img, &s);
+	assert_int_equal(image_check(o.img, &hooks), 0);
+	assert_int_equal(p.done, s.object_bytes);
+	assert_int_equal(p.total, s.object_bytes);
+	close_sample(&o);
+}
+
 static void test_bounds(void **state)
 {
 	struct opened o = open_sample(sample_all_kinds(0));
@@ -478,6 +504,7 @@ int main(void)
 		cmocka_unit_test(test_xattrs),
 		cmocka_unit_test(test_contents),
 		cmocka_unit_test(test_seek),
+		cmocka_unit_test(test_check_progress),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_not_images),
 		cmocka_unit_test(test_open_path),

@@ -521,6 +521,55 @@ static void test_wrong_checksum(void **state)
 		"/dev/dir/deep: cannot be read, frame 4 is damaged (object 4)\n");
 }
 
+/* A frame more than the objects need. */
+static void test_unused_frame(void **state)
+{
+	const struct fixture *f = *state;
+	_cleanup_buf_ struct buf image = {.max = 1 << 20};
+	struct image_parts p;
+	struct layout_frame frame = {.stored = htole32(1), .raw = htole32(1)};
+	struct image *img = NULL;
+	struct diag diag = {0};
+
+	assert_int_equal(image_parts_read(f->good.data, f->good.len, &p), 0);
+	frame.off = htole64(LAYOUT_SUPER_SIZE + p.frames.len);
+	assert_int_equal(buf_add(&p.frames, "x", 1), 0);
+	assert_int_equal(
+		buf_add(&p.tables[SECTION_FRAMES], &frame, sizeof(frame)), 0);
+	assert_int_equal(image_parts_write(&p, &image), 0);
+	image_parts_done(&p);
+	assert_int_equal(open_bytes(&image, &img, &diag), -EBADMSG);
+	assert_string_equal(diag.text, "frame 8: belongs to no object");
+}
+
+/* Control characters of a name, and a path too long for a line. */
+static void test_hostile_path(void **state)
+{
+	static char name[256];
+	const struct sample_entry entries[] = {
+		{.ino = 1, .mode = S_IFDIR},
+		{.parent = 1, .ino = 2, .name = name, .mode = S_IFDIR},
+		{.parent = 2, .ino = 3, .name = name, .mode = S_IFDIR},
+		{.parent = 3, .ino = 4, .name = name, .mode = S_IFDIR},
+		{.parent = 4, .ino = 5, .name = "a\n\x1b", .mode = S_IFREG},
+	};
+	const struct sample_content content = {(const uint8_t *)"x", 1};
+	struct sample s = {.entries = entries,
+		.entry_count = 5,
+		.contents = &content,
+		.frame_size = LAYOUT_FRAME_MIN};
+	_cleanup_buf_ struct buf image = {.max = 1 << 20};
+	char want[1024];
+
+	memset(name, 'n', 255);
+	assert_int_equal(sample_image(&s, &image), 0);
+	image.data[LAYOUT_SUPER_SIZE] ^= 1;
+	(void)snprintf(want, sizeof(want),
+		".../%s/%s/a??: cannot be read, frame 0 is damaged (object 0)\n",
+		name, name);
+	check_reports(&image, want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -535,6 +584,8 @@ int main(void)
 		cmocka_unit_test(test_twin_xsets),
 		cmocka_unit_test(test_damaged_frames),
 		cmocka_unit_test(test_wrong_checksum),
+		cmocka_unit_test(test_unused_frame),
+		cmocka_unit_test(test_hostile_path),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -14,9 +14,12 @@
 
 /* Linked with --wrap: what the kernel can't do or fails to do. */
 static bool no_tmpfile, no_fsync;
+static int failing_write = -1; /* number of the write that fails */
 
 int __real_openat64(int dir, const char *path, int flags, mode_t mode);
 int __wrap_openat64(int dir, const char *path, int flags, mode_t mode);
+ssize_t __real_pwrite64(int fd, const void *p, size_t len, off_t off);
+ssize_t __wrap_pwrite64(int fd, const void *p, size_t len, off_t off);
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 
@@ -27,6 +30,15 @@ int __wrap_openat64(int dir, const char *path, int flags, mode_t mode)
 		return -1;
 	}
 	return __real_openat64(dir, path, flags, mode);
+}
+
+ssize_t __wrap_pwrite64(int fd, const void *p, size_t len, off_t off)
+{
+	if (failing_write >= 0 && failing_write-- == 0) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return __real_pwrite64(fd, p, len, off);
 }
 
 int __wrap_fsync(int fd)
@@ -80,6 +92,7 @@ static int tear_down(void **state)
 	struct place *p = *state;
 
 	no_tmpfile = no_fsync = false;
+	failing_write = -1;
 
 	(void)unlink(p->path); /* some tests leave none */
 
@@ -216,6 +229,28 @@ static void test_full(void **state)
 	assert_int_equal(count_files(p->folder), 0);
 }
 
+/* Whichever write fails, it is told and nothing is left. */
+static void test_writes_fail(void **state)
+{
+	struct place *p = *state;
+	int writes = 0, r = -ENOSPC;
+
+	while (r == -ENOSPC) {
+		struct diag diag = {0};
+
+		failing_write = writes;
+		r = write_sample(p->path, &diag);
+		if (failing_write >= 0)
+			break; /* there are no more writes */
+		assert_int_equal(r, -ENOSPC);
+		assert_non_null(strstr(diag.text, "No space left on device"));
+		assert_int_equal(count_files(p->folder), 0);
+		writes++;
+	}
+	assert_int_equal(r, 0);
+	assert_true(writes >= 2);
+}
+
 static void test_sync_fails(void **state)
 {
 	struct place *p = *state;
@@ -232,7 +267,7 @@ static void test_many_frames(void **state)
 {
 	struct place *p = *state;
 	struct sample s = sample_nothing(0);
-	static uint8_t bytes[3 << 20];
+	static uint8_t bytes[9 << 20];
 	struct sample_content content = {bytes, sizeof(bytes)};
 	const struct sample_entry entries[] = {
 		{.ino = 1, .mode = S_IFDIR},
@@ -299,6 +334,8 @@ int main(void)
 		WITH_PLACE(test_refused),
 		WITH_PLACE(test_full),
 		WITH_NAMED(test_full),
+		WITH_PLACE(test_writes_fail),
+		WITH_NAMED(test_writes_fail),
 		WITH_PLACE(test_sync_fails),
 		WITH_NAMED(test_sync_fails),
 		WITH_PLACE(test_many_frames),
