@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz target of the image reader. Each input is tried as it is, and once more
- * with sizes and digests put right, since otherwise the digests would stop
- * nearly every input at the door. The mutator changes one section or the frames
- * of an image and leaves the rest whole.
+ * Fuzz target of the image reader. Each input is tried as it is, with the
+ * superblock's digest put right, and with all sizes and digests put right,
+ * since otherwise the digests would stop nearly every input at the door. The
+ * mutator changes the superblock, one section or the frames of an image and
+ * leaves the rest whole.
  */
 #include <string.h>
 
@@ -15,11 +16,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	(void)image_exercise(data, len);
+	(void)image_exercise_super(data, len);
 	(void)image_exercise_sealed(data, len);
 	return 0;
 }
 
 #ifdef FUZZING
+/* Bytes of the superblock with a meaning of their own. */
+#define SUPER_USED offsetof(struct layout_super, reserved)
+
 /* Change one table by what libFuzzer likes to do to bytes. */
 static int mutate_table(struct buf *table, size_t room)
 {
@@ -53,10 +58,14 @@ size_t LLVMFuzzerCustomMutator(
 {
 	struct image_parts parts;
 	_cleanup_buf_ struct buf image = {.max = SIZE_MAX / 2};
-	unsigned which = seed % (SECTION_COUNT + 2);
+	unsigned which = seed % (SECTION_COUNT + 3);
 	size_t room = len < max ? max - len : 0;
 	int r = -1;
 
+	if (which == SECTION_COUNT + 1 && len >= SUPER_USED) {
+		(void)LLVMFuzzerMutate(data, SUPER_USED, SUPER_USED);
+		return len;
+	}
 	if (which > SECTION_COUNT || image_parts_read(data, len, &parts) < 0)
 		return LLVMFuzzerMutate(data, len, max);
 

@@ -69,6 +69,24 @@ static void do_xattrs(const struct image *img, const struct image_node *node)
 	require(image_xattr_get(img, node, "", &x) == -ENODATA);
 }
 
+/* What lseek finds from the piece on is its begin, or its end. */
+static void do_seek(const struct image *img, const struct image_object *o,
+	uint64_t off, const struct image_piece *p)
+{
+	int same = p->hole ? SEEK_HOLE : SEEK_DATA;
+	int other = p->hole ? SEEK_DATA : SEEK_HOLE;
+	uint64_t at = 0;
+
+	require(image_seek(img, o, off, same, &at) == 0 && at == off);
+
+	int r = image_seek(img, o, off, other, &at);
+
+	if (r == 0)
+		require(at >= off + p->len && at <= o->size);
+	else
+		require(r == -ENXIO && p->hole && off + p->len == o->size);
+}
+
 static void do_object(const struct image *img, uint32_t index)
 {
 	struct image_object o;
@@ -80,9 +98,7 @@ static void do_object(const struct image *img, uint32_t index)
 
 		require(image_piece(img, &o, off, &p) == 0);
 		require(p.len >= 1 && p.len <= o.size - off);
-		require(image_seek(img, &o, off, p.hole ? SEEK_HOLE : SEEK_DATA,
-				&at) == 0);
-		require(at == off);
+		do_seek(img, &o, off, &p);
 		if (!p.hole) {
 			uint32_t raw = image_frame_size(img, p.frame);
 
@@ -193,4 +209,24 @@ int image_exercise_sealed(const void *data, size_t len)
 	r = image_parts_write(&parts, &image);
 	image_parts_done(&parts);
 	return r < 0 ? r : image_exercise(image.data, image.len);
+}
+
+int image_exercise_super(const void *data, size_t len)
+{
+	struct layout_super super;
+	struct digest d;
+
+	if (len < sizeof(super))
+		return -EBADMSG;
+
+	_cleanup_free_ uint8_t *copy = malloc(len);
+
+	require(copy);
+	memcpy(copy, data, len);
+	memcpy(&super, data, sizeof(super));
+	require(digest_of(&super, offsetof(struct layout_super, image_id),
+			&d) == 0);
+	memcpy(copy + offsetof(struct layout_super, image_id), d.bytes,
+		DIGEST_LEN);
+	return image_exercise(copy, len);
 }

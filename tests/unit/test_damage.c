@@ -180,6 +180,24 @@ static void test_sealed_damage(void **state)
 	assert_true(refused < tried);
 }
 
+/* Each byte of the superblock changed behind its own digest. */
+static void test_sealed_super(void **state)
+{
+	_cleanup_buf_ struct buf image = {.max = 1 << 20};
+	struct sample s = sample_all_kinds(3);
+
+	assert_int_equal(sample_image(&s, &image), 0);
+	assert_int_equal(image_exercise_super(image.data, image.len), 0);
+	for (size_t i = 0; i < offsetof(struct layout_super, image_id); i++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			image.data[i] ^= (char)(1u << bit);
+			assert_true(image_exercise_super(
+					    image.data, image.len) < 0);
+			image.data[i] ^= (char)(1u << bit);
+		}
+	}
+}
+
 /* A small file that claims the most that a section may claim. */
 static void test_greedy_sections(void **state)
 {
@@ -270,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_bytes_zstd),
 		cmocka_unit_test(test_cuts),
 		cmocka_unit_test(test_sealed_damage),
+		cmocka_unit_test(test_sealed_super),
 		cmocka_unit_test(test_greedy_sections),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_no_memory_writing),
