@@ -147,7 +147,7 @@ static const struct broken data[] = {
 
 static const struct broken tree[] = {
 	{"dirent 1: the name is not right after", {DIRENT(1, name, 4)}, {0}},
-	{"dirent 1: the name is not right after", {DIRENT(0, name_len, 4)}, {0}},
+	{"dirent 1: the name is not right", {DIRENT(0, name_len, 4)}, {0}},
 	{"dirent 0: the name is not 1 to", {DIRENT(0, name_len, 0)}, {0}},
 	{"dirent 0: the name ends behind", {DIRENT(0, name_len, 256)}, {0}},
 	{"dirent 0: the name has a slash", {BYTE(SECTION_NAMES, 1, '/')}, {0}},
@@ -156,7 +156,7 @@ static const struct broken tree[] = {
 		BYTE(SECTION_NAMES, 0, '.')}, {0}},
 	{"dirent 0: the name is \".\"", {DIRENT(0, name_len, 2),
 		BYTE(SECTION_NAMES, 0, '.'), BYTE(SECTION_NAMES, 1, '.')}, {0}},
-	{"dirent 1: names are not strictly", {BYTE(SECTION_NAMES, 0, 'e')}, {0}},
+	{"dirent 1: names are not", {BYTE(SECTION_NAMES, 0, 'e')}, {0}},
 	{"dirent 4: names are not strictly", {BYTE(SECTION_NAMES, 11, 0xff)},
 		{0}},
 	{"dirent 19: names are not strictly", {BYTE(SECTION_NAMES, 74, 'u')},
@@ -246,19 +246,6 @@ static const struct broken xattrs[] = {
 	{"inode 1: the xattr sets are not", {INODE(1, xset, 1)}, {0}},
 	{"inode 19: there is no such xattr", {INODE(19, xset, 2)}, {0}},
 	{"xattr set 1: belongs to no", {INODE(7, xset, 0)}, {0}},
-};
-
-/* What only image_check can see. */
-static const struct broken checks[] = {
-	{"superblock: the tree id", {BYTE(SUPER, 32, 0)}, {0}},
-	{"/bin/hard: content does not match its SHA-256 (object 0)",
-		{BYTE(SECTION_OBJECTS, 0, 0)}, {0}},
-	{"/dev/dir/nothing: content does not match its SHA-256 (object 6)",
-		{BYTE(SECTION_OBJECTS, 6 * 48, 0)}, {0}},
-	{"/bin/zero: content does not match its SHA-256 (object 3)",
-		{BYTE(SECTION_OBJECTS, 3 * 48, 0)}, {0}},
-	{"/bin/text: content does not match its SHA-256 (object 2)",
-		{BYTE(SECTION_OBJECTS, 2 * 48 + 31, 0)}, {0}},
 };
 /* clang-format on */
 
@@ -399,128 +386,6 @@ static void test_unbroken(void **state)
 	assert_memory_equal(image.data, f->good.data, image.len);
 }
 
-static void keep_report(void *arg, const char *text)
-{
-	struct buf *all = arg;
-
-	assert_int_equal(buf_printf(all, "%s\n", text), 0);
-}
-
-/* Checks an image that opens; its reports must be these. */
-static void check_reports(const struct buf *bytes, const char *want)
-{
-	_cleanup_(image_free) struct image *img = NULL;
-	_cleanup_buf_ struct buf got = {.max = 1 << 20};
-	struct image_check_hooks hooks = {.report = keep_report, .arg = &got};
-	struct diag diag = {0};
-
-	if (open_bytes(bytes, &img, &diag) < 0)
-		fail_msg("%s", diag.text);
-	assert_int_equal(image_check(img, &hooks), -EBADMSG);
-	assert_int_equal(buf_add(&got, "", 1), 0);
-	if (strncmp(got.data, want, strlen(want)) != 0)
-		fail_msg("\"%s\" instead of \"%s\"", got.data, want);
-	assert_int_equal(image_check(img, NULL), -EBADMSG);
-}
-
-static void test_checks(void **state)
-{
-	const struct fixture *f = *state;
-
-	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
-		_cleanup_buf_ struct buf image = {.max = 1 << 20};
-
-		make_broken(&f->good, &checks[i], &image);
-		check_reports(&image, checks[i].says);
-	}
-}
-
-/* Frame 4 holds the data of object 4; make both zeros. */
-static void test_zero_block(void **state)
-{
-	static const uint8_t zeros[5000];
-	const struct fixture *f = *state;
-	_cleanup_buf_ struct buf image = {.max = 1 << 20};
-	struct image_parts p;
-	struct digest d;
-
-	assert_int_equal(image_parts_read(f->good.data, f->good.len, &p), 0);
-	memset(p.frames.data + 9000 + 140, 0, 4096);
-	assert_int_equal(digest_of(zeros, sizeof(zeros), &d), 0);
-	memcpy(p.tables[SECTION_OBJECTS].data + 4 * 48, d.bytes, DIGEST_LEN);
-	assert_int_equal(image_parts_write(&p, &image), 0);
-	image_parts_done(&p);
-	check_reports(&image,
-		"/dev/dir/deep: a block of zeros is not a hole (object 4)\n");
-}
-
-static void test_twin_objects(void **state)
-{
-	const struct fixture *f = *state;
-	_cleanup_buf_ struct buf image = {.max = 1 << 20};
-	struct image_parts p;
-	char *objects;
-
-	assert_int_equal(image_parts_read(f->good.data, f->good.len, &p), 0);
-	objects = p.tables[SECTION_OBJECTS].data;
-	memcpy(objects + 5 * 48, objects + 2 * 48, DIGEST_LEN);
-	assert_int_equal(image_parts_write(&p, &image), 0);
-	image_parts_done(&p);
-	check_reports(&image,
-		"object 5: the same as object 2\n"
-		"/dev/dir/huge: content does not match its SHA-256 (object 5)\n");
-}
-
-static void test_twin_xsets(void **state)
-{
-	static const struct sample_xattr a[] = {{"user.a", "1", 1}, {0}};
-	static const struct sample_xattr b[] = {{"user.a", "1", 1}, {0}};
-	static const struct sample_entry entries[] = {
-		{.ino = 1, .mode = S_IFDIR | 0755, .xattrs = a},
-		{.parent = 1,
-			.ino = 2,
-			.name = "x",
-			.mode = S_IFIFO,
-			.xattrs = b},
-	};
-	struct sample s = {.entries = entries,
-		.entry_count = 2,
-		.frame_size = LAYOUT_FRAME_MIN};
-	_cleanup_buf_ struct buf image = {.max = 1 << 20};
-
-	assert_int_equal(sample_image(&s, &image), 0);
-	check_reports(&image, "xattr set 1: the same as xattr set 0\n");
-}
-
-/* One line for a damaged frame, however many files lie in it. */
-static void test_damaged_frames(void **state)
-{
-	const struct fixture *f = *state;
-	_cleanup_buf_ struct buf image = {.max = 1 << 20};
-
-	assert_int_equal(buf_add(&image, f->good.data, f->good.len), 0);
-	image.data[4096 + 4096] ^= 1;	    /* frame 1 */
-	image.data[4096 + 9000 + 120] ^= 1; /* frame 3 */
-	check_reports(&image,
-		"/bin/hard: cannot be read, frame 1 is damaged (object 0)\n"
-		"/bin/sparse: cannot be read, frame 3 is damaged (object 1)\n");
-}
-
-static void test_wrong_checksum(void **state)
-{
-	const struct fixture *f = *state;
-	_cleanup_buf_ struct buf image = {.max = 1 << 20};
-	struct image_parts p;
-
-	assert_int_equal(image_parts_read(f->good.data, f->good.len, &p), 0);
-	p.keep_frames = true;
-	p.tables[SECTION_FRAMES].data[4 * 56 + 48] ^= 1;
-	assert_int_equal(image_parts_write(&p, &image), 0);
-	image_parts_done(&p);
-	check_reports(&image,
-		"/dev/dir/deep: cannot be read, frame 4 is damaged (object 4)\n");
-}
-
 /* A frame more than the objects need. */
 static void test_unused_frame(void **state)
 {
@@ -542,34 +407,6 @@ static void test_unused_frame(void **state)
 	assert_string_equal(diag.text, "frame 8: belongs to no object");
 }
 
-/* Control characters of a name, and a path too long for a line. */
-static void test_hostile_path(void **state)
-{
-	static char name[256];
-	const struct sample_entry entries[] = {
-		{.ino = 1, .mode = S_IFDIR},
-		{.parent = 1, .ino = 2, .name = name, .mode = S_IFDIR},
-		{.parent = 2, .ino = 3, .name = name, .mode = S_IFDIR},
-		{.parent = 3, .ino = 4, .name = name, .mode = S_IFDIR},
-		{.parent = 4, .ino = 5, .name = "a\n\x1b", .mode = S_IFREG},
-	};
-	const struct sample_content content = {(const uint8_t *)"x", 1};
-	struct sample s = {.entries = entries,
-		.entry_count = 5,
-		.contents = &content,
-		.frame_size = LAYOUT_FRAME_MIN};
-	_cleanup_buf_ struct buf image = {.max = 1 << 20};
-	char want[1024];
-
-	memset(name, 'n', 255);
-	assert_int_equal(sample_image(&s, &image), 0);
-	image.data[LAYOUT_SUPER_SIZE] ^= 1;
-	(void)snprintf(want, sizeof(want),
-		".../%s/%s/a??: cannot be read, frame 0 is damaged (object 0)\n",
-		name, name);
-	check_reports(&image, want);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -578,14 +415,7 @@ int main(void)
 		cmocka_unit_test(test_data),
 		cmocka_unit_test(test_tree),
 		cmocka_unit_test(test_xattrs),
-		cmocka_unit_test(test_checks),
-		cmocka_unit_test(test_zero_block),
-		cmocka_unit_test(test_twin_objects),
-		cmocka_unit_test(test_twin_xsets),
-		cmocka_unit_test(test_damaged_frames),
-		cmocka_unit_test(test_wrong_checksum),
 		cmocka_unit_test(test_unused_frame),
-		cmocka_unit_test(test_hostile_path),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
