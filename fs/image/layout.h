@@ -19,9 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LAYOUT_MAGIC                                            \
-	"stele\r\n\x1a" /* 8 bytes; CR LF ^Z show text mangling \
-			 */
+/* 8 bytes; CR LF ^Z show a copy in text mode. */
+#define LAYOUT_MAGIC "stele\r\n\x1a"
 #define LAYOUT_VERSION 1
 #define LAYOUT_SUPER_SIZE 4096
 
@@ -89,8 +88,7 @@ struct layout_super {
 	uint8_t tree_id[32];
 	struct layout_section sections[SECTION_COUNT];
 	uint8_t reserved[LAYOUT_SUPER_SIZE - 64 - 64 * SECTION_COUNT - 32];
-	uint8_t image_id[32]; /* SHA-256 of all bytes of the superblock before
-			       */
+	uint8_t image_id[32]; /* SHA-256 of the superblock's bytes before it */
 } __attribute__((packed));
 
 struct layout_inode {
@@ -114,8 +112,7 @@ struct layout_dirent {
 	uint32_t ino;
 	uint32_t parent; /* inode number of the folder */
 	uint16_t name_len;
-	uint16_t type; /* mode >> 12 of the inode, so that listing reads one
-			  table */
+	uint16_t type; /* mode >> 12: listing a folder reads one table */
 } __attribute__((packed));
 
 struct layout_xset {
@@ -133,8 +130,7 @@ struct layout_xattr {
 struct layout_object {
 	uint8_t sha256[32]; /* of the whole content, holes as zeros */
 	uint64_t size;
-	uint32_t hole; /* the first one; meaningful when hole_count > 0, else 0
-			*/
+	uint32_t hole; /* the first one; 0 when there is none */
 	uint32_t hole_count;
 } __attribute__((packed));
 

@@ -19,7 +19,10 @@ struct image_writer;
 
 /*
  * Begin an image that will appear at path: a temporary file beside it, readable
- * by the owner only until it is whole. level 0 stores everything raw.
+ * by the owner only until it is whole. Where the file system can, it has no
+ * name until then, so that a killed process leaves nothing. level 0 stores
+ * everything raw. path must be free or name a regular file: -EISDIR for a
+ * folder, -EEXIST for anything else.
  */
 int image_writer_new(const char *path, uint32_t frame_size, int level,
 	struct image_writer **ret, struct diag *diag) must_check;
@@ -46,7 +49,9 @@ uint32_t image_writer_frame_count(const struct image_writer *w);
 /*
  * Write the sections (all but SECTION_FRAMES, which the writer keeps) and the
  * superblock, fsync, and rename to the final path; an existing file there is
- * replaced in one step. On failure nothing appears.
+ * replaced in one step. On failure nothing appears, but for one case: when
+ * only the folder can't be synced, diag says that the file is there but may not
+ * survive a power cut. The writer is of no further use either way.
  */
 int image_writer_finish(struct image_writer *w,
 	const struct buf tables[SECTION_FRAMES], struct digest *ret_image_id,

@@ -152,7 +152,6 @@ int image_parts_write(struct image_parts *p, struct buf *ret)
 {
 	_cleanup_(hasher_free) struct hasher *hasher = hasher_new();
 	struct layout_super super = {
-		.magic = LAYOUT_MAGIC,
 		.version = htole32(LAYOUT_VERSION),
 		.frame_size = htole32(p->frame_size),
 		.section_count = htole32(SECTION_COUNT),
@@ -165,6 +164,7 @@ int image_parts_write(struct image_parts *p, struct buf *ret)
 	if (!p->keep_frames)
 		seal_frames(p, hasher);
 	seal_tree_id(p, hasher, &super);
+	memcpy(super.magic, LAYOUT_MAGIC, sizeof(super.magic));
 
 	int r = buf_add(ret, &super, sizeof(super));
 

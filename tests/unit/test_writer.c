@@ -13,8 +13,9 @@
 #include "tests/unit/unit.h"
 
 /* Linked with --wrap: what the kernel can't do or fails to do. */
-static bool no_tmpfile, no_fsync;
-static int failing_write = -1; /* number of the write that fails */
+static bool no_tmpfile;
+/* Number of the write and of the sync that fails. */
+static int failing_write = -1, failing_sync = -1;
 
 int __real_openat64(int dir, const char *path, int flags, mode_t mode);
 int __wrap_openat64(int dir, const char *path, int flags, mode_t mode);
@@ -43,7 +44,7 @@ ssize_t __wrap_pwrite64(int fd, const void *p, size_t len, off_t off)
 
 int __wrap_fsync(int fd)
 {
-	if (no_fsync) {
+	if (failing_sync >= 0 && failing_sync-- == 0) {
 		errno = EIO;
 		return -1;
 	}
@@ -91,8 +92,8 @@ static int tear_down(void **state)
 {
 	struct place *p = *state;
 
-	no_tmpfile = no_fsync = false;
-	failing_write = -1;
+	no_tmpfile = false;
+	failing_write = failing_sync = -1;
 
 	(void)unlink(p->path); /* some tests leave none */
 
@@ -256,10 +257,22 @@ static void test_sync_fails(void **state)
 	struct place *p = *state;
 	struct diag diag = {0};
 
-	no_fsync = true;
+	failing_sync = 0;
 	assert_int_equal(write_sample(p->path, &diag), -EIO);
 	assert_non_null(strstr(diag.text, "x.stele: Input/output error"));
 	assert_int_equal(count_files(p->folder), 0);
+}
+
+static void test_folder_sync_fails(void **state)
+{
+	struct place *p = *state;
+	struct diag diag = {0};
+
+	failing_sync = 1;
+	assert_int_equal(write_sample(p->path, &diag), -EIO);
+	assert_non_null(strstr(diag.text, "may not survive a power cut"));
+	assert_int_equal(count_files(p->folder), 1);
+	assert_opens(p->path);
 }
 
 /* More than the buffer, in frames of all sizes; each byte comes back. */
@@ -338,6 +351,7 @@ int main(void)
 		WITH_NAMED(test_writes_fail),
 		WITH_PLACE(test_sync_fails),
 		WITH_NAMED(test_sync_fails),
+		WITH_PLACE(test_folder_sync_fails),
 		WITH_PLACE(test_many_frames),
 		WITH_PLACE(test_section_ratio),
 	};
