@@ -73,6 +73,10 @@ static inline const struct layout_frame *image_frames(const struct image *img)
 	return (const void *)img->section[SECTION_FRAMES];
 }
 
+/* The order of names: that of unsigned bytes, a prefix first. As memcmp. */
+int image_compare_names(
+	const char *a, size_t a_len, const char *b, size_t b_len);
+
 /* The tree id from the SHA-256 of the raw bytes of each logical section. */
 void image_tree_id(struct hasher *hasher,
 	const struct digest sections[SECTION_LOGICAL_COUNT],

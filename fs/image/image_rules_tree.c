@@ -79,11 +79,7 @@ static bool names_increase(const struct image *img, uint32_t index)
 	if (image_entry(img, index - 1, &a) < 0 ||
 		image_entry(img, index, &b) < 0)
 		return false;
-
-	int r = memcmp(a.name, b.name,
-		a.name_len < b.name_len ? a.name_len : b.name_len);
-
-	return r < 0 || (r == 0 && a.name_len < b.name_len);
+	return image_compare_names(a.name, a.name_len, b.name, b.name_len) < 0;
 }
 
 /* One entry of a folder; adds to *folders when it names one. */
@@ -349,12 +345,10 @@ static bool set_is_sorted(
 	const char *bytes = img->section[SECTION_XBYTES];
 
 	for (uint32_t i = 1; i < count; i++) {
-		size_t a = le16toh(x[i - 1].name_len);
-		size_t b = le16toh(x[i].name_len);
-		int r = memcmp(bytes + le64toh(x[i - 1].bytes),
-			bytes + le64toh(x[i].bytes), a < b ? a : b);
-
-		if (r > 0 || (r == 0 && a >= b))
+		if (image_compare_names(bytes + le64toh(x[i - 1].bytes),
+			    le16toh(x[i - 1].name_len),
+			    bytes + le64toh(x[i].bytes),
+			    le16toh(x[i].name_len)) >= 0)
 			return false;
 	}
 	return true;

@@ -53,12 +53,10 @@ int image_entry(
 	return 0;
 }
 
-/* As memcmp on names of two lengths: a prefix comes first. */
-static int compare_names(
+int image_compare_names(
 	const char *a, size_t a_len, const char *b, size_t b_len)
 {
-	size_t len = a_len < b_len ? a_len : b_len;
-	int r = memcmp(a, b, len);
+	int r = memcmp(a, b, a_len < b_len ? a_len : b_len);
 
 	if (r != 0)
 		return r;
@@ -83,7 +81,7 @@ int image_lookup(const struct image *img, const struct image_node *dir,
 			image_entry(img, (uint32_t)middle, &e) < 0)
 			return -EBADMSG;
 
-		int order = compare_names(name, len, e.name, e.name_len);
+		int order = image_compare_names(name, len, e.name, e.name_len);
 
 		if (order == 0) {
 			*ret = e;
@@ -268,7 +266,7 @@ int image_xattr_get(const struct image *img, const struct image_node *node,
 		if (r < 0)
 			return r;
 
-		int order = compare_names(name, len, x.name, x.name_len);
+		int order = image_compare_names(name, len, x.name, x.name_len);
 
 		if (order == 0) {
 			*ret = x;
