@@ -116,7 +116,9 @@ class Run:
         self.parts = parts
         self.pattern = pattern
         self.tally = Tally()
-        self.tmp = tempfile.mkdtemp(prefix="stele-test.")
+        # /tmp may lie in memory, and without extended attributes.
+        self.tmp = tempfile.mkdtemp(
+            prefix="stele-test.", dir=os.environ.get("TMPDIR", "/var/tmp"))
         os.chmod(self.tmp, 0o755)  # tests drop to other users
         self.env = {**os.environ, "TMPDIR": self.tmp,
                     "PYTHONDONTWRITEBYTECODE": "1"}
