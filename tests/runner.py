@@ -122,7 +122,7 @@ class Run:
         os.chmod(self.tmp, 0o755)  # tests drop to other users
         self.env = {**os.environ, "TMPDIR": self.tmp,
                     "PYTHONDONTWRITEBYTECODE": "1"}
-        self.built = {}
+        self.set_up, self.built = {}, {}
 
     def part(self, name, function, *args):
         """Run one part, and say what it brought and how long it took."""
@@ -136,20 +136,28 @@ class Run:
     # -- building
 
     def build(self, part):
-        """Configure and compile; a failure is a failed case."""
-        folder, compiler, options = BUILDS[part]
-        if part in self.built:
-            return self.built[part]
-        env = {**self.env, "CC": compiler}
-        output = self.configure(folder, options, env)
-        if output is None:
-            status, output = command(["ninja", "--quiet", "-C", folder],
-                                     LIMIT_BUILD, env=env)
-            output = None if status == 0 else output
-        self.built[part] = output is None
-        if output is not None:
-            self.tally.fail(f"build {folder} ({compiler})", output)
+        """Configure and compile, once; a failure is a failed case."""
+        folder, compiler, _ = BUILDS[part]
+        if part not in self.built:
+            self.built[part] = self.configured(part)
+            if self.built[part]:
+                status, output = command(["ninja", "--quiet", "-C", folder],
+                                         LIMIT_BUILD, env=self.env)
+                self.built[part] = status == 0
+                if status:
+                    self.tally.fail(f"build {folder} ({compiler})", output)
         return self.built[part]
+
+    def configured(self, part):
+        """Configure, once; a failure is a failed case."""
+        folder, compiler, options = BUILDS[part]
+        if part not in self.set_up:
+            output = self.configure(folder, options,
+                                    {**self.env, "CC": compiler})
+            self.set_up[part] = output is None
+            if output is not None:
+                self.tally.fail(f"configure {folder} ({compiler})", output)
+        return self.set_up[part]
 
     @staticmethod
     def configure(folder, options, env):
@@ -177,6 +185,14 @@ class Run:
         """Run the tests of a build for which wanted(suites) is true."""
         if not self.build(part):
             return
+        self.meson_tests(part, wanted)
+
+    def style(self):
+        """Scripts: they look at what does not compile, too."""
+        if self.configured("unit"):
+            self.meson_tests("unit", lambda suites: "style" in suites)
+
+    def meson_tests(self, part, wanted):
         folder = BUILDS[part][0]
         _, listing = command(["meson", "introspect", "--tests", folder],
                              LIMIT_BUILD, env=self.env)
@@ -231,18 +247,19 @@ class Run:
                 + output)
 
     def tap(self, program, output):
+        """Count the lines of TAP; what follows one, up to the next, says why."""
         counted = 0
-        for line in output.splitlines():
-            match = TAP_LINE.match(line)
-            if not match:
-                continue
+        lines = output.splitlines()
+        starts = [i for i, line in enumerate(lines) if TAP_LINE.match(line)]
+        for start, end in zip(starts, starts[1:] + [len(lines)]):
             counted += 1
-            bad, name, directive, reason = match.groups()
+            bad, name, directive, reason = TAP_LINE.match(
+                lines[start]).groups()
             name = f"{program}: {name}"
             if directive and directive.upper() == "SKIP":
                 self.tally.skip(name, reason)
             elif bad and not directive:
-                self.tally.fail(name, output)
+                self.tally.fail(name, "\n".join(lines[start + 1:end]))
             else:
                 self.tally.ok(name)
         return counted
@@ -429,7 +446,7 @@ def everything(run):
     if "unit" in run.parts:
         run.part("unit", run.meson, "unit", lambda s: "style" not in s)
     if "style" in run.parts:
-        run.part("style", run.meson, "unit", lambda s: "style" in s)
+        run.part("style", run.style)
     if "asan" in run.parts:
         run.part("asan", run.meson, "asan", lambda s: "style" not in s)
     # A pattern picks tests; a build is none.
