@@ -276,6 +276,7 @@ class Run:
             try:
                 cases = ET.fromstring(UNPRINTABLE.sub("?", document))
             except ET.ParseError as error:
+                counted += 1
                 self.tally.fail(program, f"cannot parse: {error}\n{output}")
                 continue
             for case in cases.iter("testcase"):
