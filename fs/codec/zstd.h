@@ -36,7 +36,8 @@ DEFINE_CLEANUP(decompressor_free, struct decompressor *);
 
 /*
  * Decompress one zstd frame of len bytes, not two and nothing after it, that
- * must give exactly raw_len bytes. 0, or -EBADMSG when it does not (dst is then undefined).
+ * must give exactly raw_len bytes. 0, or -EBADMSG when it does not (dst is then
+ * undefined).
  */
 int decompressor_run(struct decompressor *d, void *dst, size_t raw_len,
 	const void *src, size_t len) must_check;
