@@ -23,7 +23,7 @@ struct mount_values {
 
 static const struct opt mount_options[] = {
 	{"options", 'o', OPT_LIST, offsetof(struct mount_values, options),
-		"OPTION[,...]", "mount options, see below", 0, 0},
+		"OPTION[,...]", "mount options, see above", 0, 0},
 	{"ledger", 0, OPT_STRING, offsetof(struct mount_values, ledger), "FILE",
 		"record attempts in FILE instead of the mount point's own "
 		"ledger",
@@ -404,16 +404,16 @@ const struct command cmd_mount = {
 		"Mount options:\n"
 		"  allow_other       let other users in (default for root)\n"
 		"  noallow_other     only who mounted it may enter\n"
-		"  suid              honour set-user-ID and set-group-ID bits, "
-		"as a root filesystem needs\n"
+		"  suid              honour set-user-ID bits, as a root "
+		"filesystem needs\n"
 		"  noexec            refuse to run programs from it\n"
 		"  nonempty          mount over a folder that has entries\n"
 		"  id=HEX            refuse any other image than this one\n"
 		"  ledger=FILE       as --ledger\n"
 		"  verify=always     check the SHA-256 of data at each read, "
-		"not only at the first\n"
-		"  durability=fsync  let records survive a power failure too, "
-		"not only the death of the daemon\n"
+		"not once\n"
+		"  durability=fsync  records survive a power failure, not only "
+		"a crash\n"
 		"  threads=N         requests served at once (default 8)\n"
 		"  cache=MIB         decompressed data kept (default 16)\n"
 		"\n"
