@@ -139,72 +139,80 @@ static struct found find(struct query *q, const struct query_filter *filter,
 
 #define OP(op) (UINT64_C(1) << (op))
 
+struct filter_case {
+	const char *name;
+	struct query_filter filter;
+	int64_t count;
+};
+
+static const struct filter_case by_record[] = {
+	{"all", {0}, RECORDS + 3},
+	{"op", {.ops = OP(LEDGER_UNLINK)}, RECORDS / 2},
+	{"two ops", {.ops = OP(LEDGER_UNLINK) | OP(LEDGER_RENAME)},
+		RECORDS / 2 + 1},
+	{"events", {.events = 1 << LEDGER_EVENT_DAMAGE}, 1},
+	{"other events", {.events = 1 << LEDGER_EVENT_LOST}, 0},
+	{"op and event",
+		{.ops = OP(LEDGER_RENAME), .events = 1 << LEDGER_EVENT_DAMAGE},
+		2},
+	{"exact path", {.path = "/d2/f2"}, 1},
+	{"part of a path", {.path = "d2/f2"}, 0},
+	{"glob", {.path = "/d2/f2*"}, 39},
+	{"glob over folders", {.path = "*f1"}, 2},
+	{"class", {.path = "/d[01]/f[13]"}, 3},
+	{"star itself", {.path = "/raw/*[*]"}, 1},
+	{"second path", {.path = "/to/*"}, 1},
+	{"under", {.under = "/d1"}, RECORDS / 3 + 1},
+	{"under, slash", {.under = "/d1/"}, RECORDS / 3 + 1},
+	{"under root", {.under = "/"}, RECORDS + 3},
+	{"under a file", {.under = "/d2/f2"}, 1},
+	{"under half a name", {.under = "/d"}, 0},
+	{"under second path", {.under = "/to"}, 1},
+	{"under raw", {.under = "/raw/\xff\x01*"}, 1},
+	{"uid", {.has_uid = true, .uid = 3}, RECORDS / 5},
+	{"uid 0", {.has_uid = true}, RECORDS / 5 + 2},
+	{"no such pid", {.pid = 1}, 0},
+	{"part of comm", {.comm = "test"}, 0},
+	{"past", {.until = 1}, 0},
+	{"future", {.since = INT64_MAX}, 0},
+	{"always", {.since = 1, .until = INT64_MAX}, RECORDS + 3},
+	{"several",
+		{.under = "/d1",
+			.ops = OP(LEDGER_OPEN),
+			.has_uid = true,
+			.uid = 0},
+		RECORDS / 30},
+};
+
+static void try_filter(struct query *q, const struct filter_case *c)
+{
+	struct found forward = find(q, &c->filter, QUERY_FORWARD, -1);
+	struct found backward = find(q, &c->filter, QUERY_BACKWARD, -1);
+
+	if (forward.count != c->count)
+		print_error("%s: %" PRId64 ", want %" PRId64 "\n", c->name,
+			forward.count, c->count);
+	assert_int_equal(forward.count, c->count);
+	assert_int_equal(backward.count, c->count);
+	assert_int_equal(forward.first, backward.last);
+	assert_int_equal(forward.last, backward.first);
+	assert_true(forward.first <= forward.last);
+}
+
 static void test_filters(void **state)
 {
-	const struct {
-		const char *name;
-		struct query_filter filter;
-		int64_t count;
-	} cases[] = {
-		{"all", {0}, RECORDS + 3},
-		{"op", {.ops = OP(LEDGER_UNLINK)}, RECORDS / 2},
-		{"two ops", {.ops = OP(LEDGER_UNLINK) | OP(LEDGER_RENAME)},
-			RECORDS / 2 + 1},
-		{"events", {.events = 1 << LEDGER_EVENT_DAMAGE}, 1},
-		{"other events", {.events = 1 << LEDGER_EVENT_LOST}, 0},
-		{"op and event",
-			{.ops = OP(LEDGER_RENAME),
-				.events = 1 << LEDGER_EVENT_DAMAGE},
-			2},
-		{"exact path", {.path = "/d2/f2"}, 1},
-		{"part of a path", {.path = "d2/f2"}, 0},
-		{"glob", {.path = "/d2/f2*"}, 39},
-		{"glob over folders", {.path = "*f1"}, 2},
-		{"class", {.path = "/d[01]/f[13]"}, 3},
-		{"star itself", {.path = "/raw/*[*]"}, 1},
-		{"second path", {.path = "/to/*"}, 1},
-		{"under", {.under = "/d1"}, RECORDS / 3 + 1},
-		{"under, slash", {.under = "/d1/"}, RECORDS / 3 + 1},
-		{"under root", {.under = "/"}, RECORDS + 3},
-		{"under a file", {.under = "/d2/f2"}, 1},
-		{"under half a name", {.under = "/d"}, 0},
-		{"under second path", {.under = "/to"}, 1},
-		{"under raw", {.under = "/raw/\xff\x01*"}, 1},
-		{"uid", {.has_uid = true, .uid = 3}, RECORDS / 5},
-		{"uid 0", {.has_uid = true}, RECORDS / 5 + 2},
+	const struct filter_case by_process[] = {
 		{"pid", {.pid = getpid()}, RECORDS / 4 * 3},
-		{"no such pid", {.pid = 1}, 0},
 		{"comm", {.comm = program_invocation_short_name},
 			RECORDS / 4 * 3},
-		{"part of comm", {.comm = "test"}, 0},
-		{"past", {.until = 1}, 0},
-		{"future", {.since = INT64_MAX}, 0},
-		{"always", {.since = 1, .until = INT64_MAX}, RECORDS + 3},
-		{"several",
-			{.under = "/d1",
-				.ops = OP(LEDGER_OPEN),
-				.has_uid = true,
-				.uid = 0},
-			RECORDS / 30},
 	};
 	struct fixture *f = *state;
 	struct query *q = must_query(f->path);
 
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct found forward =
-			find(q, &cases[i].filter, QUERY_FORWARD, -1);
-		struct found backward =
-			find(q, &cases[i].filter, QUERY_BACKWARD, -1);
-
-		if (forward.count != cases[i].count)
-			print_error("%s: %" PRId64 ", want %" PRId64 "\n",
-				cases[i].name, forward.count, cases[i].count);
-		assert_int_equal(forward.count, cases[i].count);
-		assert_int_equal(backward.count, cases[i].count);
-		assert_int_equal(forward.first, backward.last);
-		assert_int_equal(forward.last, backward.first);
-		assert_true(forward.first <= forward.last);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(by_record); i++)
+		try_filter(q, &by_record[i]);
+	for (size_t i = 0; i < ARRAY_LEN(by_process); i++)
+		try_filter(q, &by_process[i]);
 	query_close(q);
 }
 

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a ledger is written to: one writer, our version, nobody else's file. */
+#include "tests/unit/unit.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/db/db.h"
+#include "fs/ledger/ledger.h"
+#include "fs/ledger/query.h"
+#include "tests/lib/scratch.h"
+
+static const struct ledger_mount sample_mount = {.mount_point = "/mnt"};
+
+struct fixture {
+	struct scratch scratch;
+	char path[SCRATCH_PATH];
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	if (!f || !scratch_init(&f->scratch)) {
+		free(f);
+		return -1;
+	}
+	(void)scratch_name(&f->scratch, "ledger", f->path);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	scratch_done(&f->scratch);
+	free(f);
+	return 0;
+}
+
+static struct ledger *must_open(const char *path)
+{
+	const struct ledger_options opt = {.fsync = false};
+	struct ledger *l = NULL;
+	struct diag diag = {0};
+	int r = ledger_open(path, &sample_mount, &opt, &l, &diag);
+
+	if (r < 0)
+		print_error("ledger_open: %d %s\n", r, diag.text);
+	assert_int_equal(r, 0);
+	return l;
+}
+
+static void must_refuse(const char *path, int want, const char *word)
+{
+	const struct ledger_options opt = {.fsync = false};
+	struct ledger *l = NULL;
+	struct diag diag = {0};
+	int r = ledger_open(path, &sample_mount, &opt, &l, &diag);
+
+	if (r != want || !strstr(diag.text, word))
+		print_error("%d, want %d: '%s' has '%s'?\n", r, want, diag.text,
+			word);
+	assert_int_equal(r, want);
+	assert_non_null(strstr(diag.text, word));
+	assert_null(l);
+}
+
+static int64_t number_in(const char *path, const char *sql)
+{
+	struct db *db = NULL;
+	int64_t n = 0;
+
+	assert_int_equal(db_open(path, DB_READ_ONLY, &db, NULL), 0);
+	assert_int_equal(db_exec_int(db, sql, &n), 0);
+	db_close(db);
+	return n;
+}
+
+static void change(const char *path, const char *sql)
+{
+	struct db *db = NULL;
+
+	assert_int_equal(db_open(path, 0, &db, NULL), 0);
+	assert_int_equal(db_exec(db, sql), 0);
+	db_close(db);
+}
+
+static void test_two_writers(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger *l = must_open(f->path);
+	char pid[32];
+
+	(void)snprintf(pid, sizeof(pid), "process %d is", (int)getpid());
+	must_refuse(f->path, -EBUSY, pid);
+	ledger_close(l);
+	ledger_close(must_open(f->path));
+}
+
+static void test_newer(void **state)
+{
+	struct fixture *f = *state;
+	struct query *q = NULL;
+	struct diag diag = {0};
+
+	ledger_close(must_open(f->path));
+	change(f->path, "UPDATE meta SET value = 2 WHERE key = 'version'");
+	must_refuse(f->path, -EOPNOTSUPP, "newer version");
+	assert_int_equal(query_open(f->path, &q, &diag), -EOPNOTSUPP);
+	assert_non_null(strstr(diag.text, "newer version"));
+	assert_int_equal(number_in(f->path, "SELECT count(*) FROM mount"), 1);
+}
+
+static void test_no_ledger(void **state)
+{
+	static const char text[] = "this is a file of somebody's own writing";
+	static const char *const changes[] = {
+		"PRAGMA application_id = 7",
+		"DELETE FROM meta",
+		"ALTER TABLE attempt ADD COLUMN more",
+		"DROP VIEW refused",
+		("CREATE TRIGGER t AFTER INSERT ON attempt BEGIN"
+		 " DELETE FROM attempt; END"),
+		"DROP TABLE event; CREATE VIEW event AS SELECT * FROM attempt",
+	};
+	struct fixture *f = *state;
+	char path[SCRATCH_PATH];
+
+	assert_true(scratch_write(&f->scratch, "text", text, sizeof(text)));
+	scratch_name(&f->scratch, "text", path);
+	must_refuse(path, -EBADMSG, "not a ledger");
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "changed%zu", i);
+		scratch_name(&f->scratch, name, path);
+		ledger_close(must_open(path));
+		change(path, changes[i]);
+		must_refuse(path, -EBADMSG, path);
+	}
+}
+
+static void test_not_ours(void **state)
+{
+	struct fixture *f = *state;
+	char path[SCRATCH_PATH], link[SCRATCH_PATH];
+
+	must_refuse(f->scratch.path, -EPERM, "not a regular file");
+	scratch_name(&f->scratch, "missing/ledger", path);
+	must_refuse(path, -ENOENT, path);
+	scratch_name(&f->scratch, "target", path);
+	scratch_name(&f->scratch, "link", link);
+	ledger_close(must_open(path));
+	assert_int_equal(symlink(path, link), 0);
+	must_refuse(link, -EPERM, "symbolic link");
+	scratch_name(&f->scratch, "target-wal", link);
+	assert_int_equal(symlink("/etc/passwd", link), 0);
+	must_refuse(path, -EPERM, "target-wal");
+	if (geteuid() != 0) {
+		print_message("not tried: a file of another user (not root)\n");
+		return;
+	}
+	assert_int_equal(unlink(link), 0);
+	assert_true(scratch_write(&f->scratch, "target-wal", "", 0));
+	assert_int_equal(chown(link, 65534, 65534), 0);
+	must_refuse(path, -EPERM, "belongs to uid 65534");
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_two_writers),
+		TEST(test_newer),
+		TEST(test_no_ledger),
+		TEST(test_not_ours),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
