@@ -26,6 +26,7 @@ struct log {
 
 	struct query_filter filter;
 	struct query *query;
+	struct log_json objects;
 	bool color;
 	uint64_t printed;
 };
@@ -195,7 +196,7 @@ static int print_row(struct log *l, const struct query_row *row)
 	if (l->quiet)
 		return 0;
 	if (l->json)
-		return log_print_json(l->query, row);
+		return log_json_print(&l->objects, l->query, row);
 	log_print_line(row, l->color);
 	return ferror(stdout) ? -EIO : 0;
 }
@@ -280,6 +281,7 @@ static int run(const struct command *self, int argc, char **argv)
 		code = open_ledger(&l, argv[1]);
 	if (code == EXIT_OK)
 		code = print_log(&l);
+	log_json_done(&l.objects);
 	query_close(l.query);
 	opt_list_done(&l.ops);
 	return code;

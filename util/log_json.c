@@ -106,26 +106,45 @@ static int add_ancestor(void *arg, const struct query_ancestor *a)
 	return json_array_append_new(array, object) < 0 ? -ENOMEM : 0;
 }
 
-static int set_ancestors(
-	json_t *object, struct query *q, const struct query_cell *proc)
+/* A new reference; NULL on failure, with the reason in *ret_error. */
+static json_t *read_ancestors(struct query *q, int64_t proc, int *ret_error)
 {
-	if (proc->null)
-		return 0;
-
 	json_t *array = json_array();
-	int r = array ? query_ancestors(q, proc->number, add_ancestor, array)
-		      : -ENOMEM;
 
-	if (r < 0) {
-		json_decref(array);
-		return r;
-	}
-	return set(object, "ancestors", array);
+	*ret_error =
+		array ? query_ancestors(q, proc, add_ancestor, array) : -ENOMEM;
+	if (*ret_error == 0)
+		return array;
+	json_decref(array);
+	return NULL;
 }
 
-static int fill(json_t *object, struct query *q, const struct query_row *row)
+static int set_ancestors(json_t *object, struct log_json *j, struct query *q,
+	const struct query_cell *proc)
 {
-	const struct query_cell *cell = row->cell;
+	size_t slot = (uint64_t)proc->number % ARRAY_LEN(j->known);
+	int r = 0;
+
+	if (proc->null)
+		return 0;
+	if (!j->known[slot].ancestors || j->known[slot].proc != proc->number) {
+		json_t *read = read_ancestors(q, proc->number, &r);
+
+		if (!read)
+			return r;
+		json_decref(j->known[slot].ancestors);
+		j->known[slot].ancestors = read;
+		j->known[slot].proc = proc->number;
+	}
+	return set(object, "ancestors", json_incref(j->known[slot].ancestors));
+}
+
+static int fill(json_t *object, struct log_json *j, struct query *q,
+	const struct query_row *row)
+{
+	const struct query_cell *cell = row->cell, *err = &cell[QUERY_ERRNO];
+	const char *error =
+		err->null ? NULL : strerrorname_np((int)err->number);
 	bool event = !cell[QUERY_TEXT_OF_EVENT].null;
 	int r = set(object, "type", json_string(event ? "event" : "attempt"));
 
@@ -136,25 +155,29 @@ static int fill(json_t *object, struct query *q, const struct query_row *row)
 			r = set_cell(object, query_columns[i].name,
 				query_columns[i].kind, &cell[i]);
 	}
-
-	const char *error =
-		cell[QUERY_ERRNO].null
-			? NULL
-			: strerrorname_np((int)cell[QUERY_ERRNO].number);
-
 	if (r == 0 && error)
 		r = set(object, "error", json_string(error));
-	return r < 0 ? r : set_ancestors(object, q, &cell[QUERY_PROC_ID]);
+	if (r == 0)
+		r = set_ancestors(object, j, q, &cell[QUERY_PROC_ID]);
+	return r;
 }
 
-int log_print_json(struct query *q, const struct query_row *row)
+int log_json_print(
+	struct log_json *j, struct query *q, const struct query_row *row)
 {
 	json_t *object = json_object();
-	int r = object ? fill(object, q, row) : -ENOMEM;
+	int r = object ? fill(object, j, q, row) : -ENOMEM;
 
 	if (r < 0) {
 		json_decref(object);
 		return r;
 	}
 	return out_json_line(stdout, object);
+}
+
+void log_json_done(struct log_json *j)
+{
+	for (size_t i = 0; i < ARRAY_LEN(j->known); i++)
+		json_decref(j->known[i].ancestors);
+	*j = (struct log_json){0};
 }
