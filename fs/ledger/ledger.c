@@ -19,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "fs/ledger/guard.h"
+#include "fs/ledger/claim.h"
 #include "fs/ledger/proc.h"
 #include "fs/ledger/store.h"
 
@@ -48,7 +48,7 @@ struct lost {
 };
 
 struct ledger {
-	struct guard guard;
+	struct claim claim;
 	struct proc_table *procs; /* locks itself */
 	struct store *store;	  /* the leader's */
 	struct lost lost;	  /* the leader's */
@@ -257,16 +257,16 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 
 	if (!l)
 		return diag_errno(diag, -ENOMEM, "ledger %s", path);
-	l->guard.lock = -1;
+	l->claim.lock = -1;
 	pthread_mutex_init(&l->lock, NULL); /* cannot fail on Linux */
 
-	int r = guard_init(&l->guard, path, diag);
+	int r = claim_init(&l->claim, path, diag);
 
 	if (r == 0)
 		r = store_open(
-			l->guard.path, mount, opt->fsync, &l->store, diag);
+			l->claim.path, mount, opt->fsync, &l->store, diag);
 	if (r == 0)
-		r = guard_check(&l->guard, diag);
+		r = claim_check(&l->claim, diag);
 	if (r < 0)
 		return r;
 	r = proc_table_new(&procs, &l->procs);
@@ -303,7 +303,7 @@ void ledger_close(struct ledger *l)
 		end_mount(l);
 	store_close(l->store);
 	proc_table_free(l->procs);
-	guard_done(&l->guard);
+	claim_done(&l->claim);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }

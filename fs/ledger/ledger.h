@@ -44,8 +44,10 @@ struct ledger_options {
 
 /*
  * Open or create the ledger at path (mode 0600) and record a mount in it.
+ * Starts a thread: call it in the process that serves, after its last fork.
  * -EBUSY when another mount writes to it (diag names its process), -EBADMSG
- * when the file is no ledger, -EOPNOTSUPP when a newer version wrote it.
+ * when the file is no ledger, -EOPNOTSUPP when a newer version wrote it,
+ * -EPERM when it belongs to another user or is a symbolic link.
  */
 int ledger_open(const char *path, const struct ledger_mount *mount,
 	const struct ledger_options *opt, struct ledger **ret,

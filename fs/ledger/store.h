@@ -28,7 +28,7 @@ struct store_event {
 };
 
 /*
- * Open the database at path, which exists (guard.h), make the tables if it is
+ * Open the database at path, which exists (claim.h), make the tables if it is
  * empty, and record the mount. Errors as ledger_open.
  */
 int store_open(const char *path, const struct ledger_mount *mount, bool fsync,

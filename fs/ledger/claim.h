@@ -4,12 +4,12 @@
  * writer at a time, and no file that somebody else owns or planted, also in a
  * folder such as /tmp that others can write to.
  */
-#ifndef FS_LEDGER_GUARD_H
-#define FS_LEDGER_GUARD_H
+#ifndef FS_LEDGER_CLAIM_H
+#define FS_LEDGER_CLAIM_H
 
 #include "fs/base/diag.h"
 
-struct guard {
+struct claim {
 	char *path; /* absolute, its folder without symbolic links; owned */
 	int lock;   /* descriptor that holds the lock of PATH-lock */
 };
@@ -23,15 +23,15 @@ struct guard {
  * end with the first close of any descriptor of it in this process, and
  * SQLite's own locks with it. It ends with the process at the latest.
  */
-int guard_init(struct guard *g, const char *path, struct diag *diag) must_check;
+int claim_init(struct claim *c, const char *path, struct diag *diag) must_check;
 
 /*
  * After SQLite has made its -wal and -shm files, and before any attempt is
  * written: they are ours too, and not somebody's who was quicker. -EPERM.
  */
-int guard_check(const struct guard *g, struct diag *diag) must_check;
+int claim_check(const struct claim *c, struct diag *diag) must_check;
 
-/* Let the next writer in. A zeroed or done guard is allowed. */
-void guard_done(struct guard *g);
+/* Let the next writer in. A zeroed or done claim is allowed. */
+void claim_done(struct claim *c);
 
 #endif

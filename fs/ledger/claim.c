@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ownership and the writer's lock of a ledger's files; see guard.h. */
-#include "fs/ledger/guard.h"
+/* Ownership and the writer's lock of a ledger's files; see claim.h. */
+#include "fs/ledger/claim.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -61,13 +61,13 @@ static int check_ours(const char *path, const char *suffix, struct diag *diag)
 	return 0;
 }
 
-int guard_check(const struct guard *g, struct diag *diag)
+int claim_check(const struct claim *c, struct diag *diag)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(suffixes); i++)
-		r = check_ours(g->path, suffixes[i], diag);
+		r = check_ours(c->path, suffixes[i], diag);
 	return r;
 }
 
@@ -132,9 +132,9 @@ static int create(const char *path, struct diag *diag)
 	return 0;
 }
 
-int guard_init(struct guard *g, const char *path, struct diag *diag)
+int claim_init(struct claim *c, const char *path, struct diag *diag)
 {
-	struct guard made = {.lock = -1};
+	struct claim made = {.lock = -1};
 	int r = canonical(path, &made.path);
 
 	if (r < 0)
@@ -143,21 +143,21 @@ int guard_init(struct guard *g, const char *path, struct diag *diag)
 	if (r == 0)
 		r = create(made.path, diag);
 	if (r == 0)
-		r = guard_check(&made, diag);
+		r = claim_check(&made, diag);
 	if (r < 0) {
-		guard_done(&made);
+		claim_done(&made);
 		return r;
 	}
-	*g = made;
+	*c = made;
 	return 0;
 }
 
-void guard_done(struct guard *g)
+void claim_done(struct claim *c)
 {
-	if (!g->path)
+	if (!c->path)
 		return;
-	free(g->path);
-	if (g->lock >= 0)
-		(void)close(g->lock); /* releases the lock */
-	*g = (struct guard){.lock = -1};
+	free(c->path);
+	if (c->lock >= 0)
+		(void)close(c->lock); /* releases the lock */
+	*c = (struct claim){.lock = -1};
 }
