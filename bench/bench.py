@@ -316,6 +316,8 @@ def run(args):
                         f"{datetime.date.today()}-{name}")
     # Images beside the tree's disk: all are read from the same one.
     work = pathlib.Path(tempfile.mkdtemp(prefix="run.", dir=args.work))
+    # Records of refused creates go with the rest of it.
+    os.environ["STELE_STATE"] = str(work / "state")
     bench = None
     try:
         bench = Bench(tree, work, args.groups, args.systems)
