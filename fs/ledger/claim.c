@@ -10,6 +10,10 @@
 
 #include "fs/base/io.h"
 
+/* A lock that is given up in the very moment is worth another try, but nobody
+ * may keep us busy with it. */
+enum { LOCK_TRIES = 16 };
+
 /* The folder resolved, the last component as it is: it may not exist yet, and
  * if it is a symbolic link we want to see that. */
 static int canonical(const char *path, char **ret)
@@ -86,41 +90,65 @@ static int busy(int fd, const char *path, struct diag *diag)
 		path, *pid ? pid : "(unknown)");
 }
 
-static int take_lock(const char *path, int *ret, struct diag *diag)
+/* Is this still the file of that name? Who gives a lock up removes it. */
+static bool is_current(int fd, const char *name)
 {
-	char name[PATH_MAX];
-	char pid[16];
-	int r = check_ours(path, "-lock", diag);
+	struct stat held, named;
 
-	if (r < 0)
-		return r;
-	/* check_ours proved that it fits */
-	(void)snprintf(name, sizeof(name), "%s-lock", path);
+	return fstat(fd, &held) == 0 && lstat(name, &named) == 0 &&
+	       held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
 
+/* 0, -EAGAIN when the file was removed before we had the lock, -errno. */
+static int try_lock(
+	const char *path, const char *name, int *ret, struct diag *diag)
+{
 	_cleanup_close_ int fd = open(name,
 		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
 
 	if (fd < 0)
 		return diag_errno(diag, -errno, "creating %s", name);
 	/* Again, now that it exists: somebody may have been quicker. */
-	r = check_ours(path, "-lock", diag);
+	int r = check_ours(path, "-lock", diag);
+
 	if (r < 0)
 		return r;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK
 			       ? busy(fd, path, diag)
 			       : diag_errno(diag, -errno, "locking %s", name);
+	if (!is_current(fd, name))
+		return diag_set(diag, -EAGAIN,
+			"ledger %s: others keep opening and closing it", path);
+	*ret = take_fd(fd);
+	return 0;
+}
+
+static int take_lock(const char *path, int *ret, struct diag *diag)
+{
+	char name[PATH_MAX], pid[16];
+	int fd = -1, r = check_ours(path, "-lock", diag);
+
+	if (r < 0)
+		return r;
+	/* check_ours proved that it fits */
+	(void)snprintf(name, sizeof(name), "%s-lock", path);
+	r = -EAGAIN;
+	for (int i = 0; i < LOCK_TRIES && r == -EAGAIN; i++)
+		r = try_lock(path, name, &fd, diag);
+	if (r < 0)
+		return r;
 
 	int len = snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 
 	/* The number only makes the message of the next one better. */
 	if (ftruncate(fd, 0) == 0)
 		(void)!io_pwrite(fd, pid, (size_t)len, 0);
-	*ret = take_fd(fd);
+	*ret = fd;
 	return 0;
 }
 
-static int create(const char *path, struct diag *diag)
+static int create(const char *path, bool *ret_created, struct diag *diag)
 {
 	/* Nobody, SQLite in this process included, can have a file open that
 	 * O_EXCL has just made, so closing it drops no locks. */
@@ -129,6 +157,7 @@ static int create(const char *path, struct diag *diag)
 
 	if (fd < 0 && errno != EEXIST)
 		return diag_errno(diag, -errno, "creating the ledger %s", path);
+	*ret_created = fd >= 0;
 	return 0;
 }
 
@@ -141,23 +170,47 @@ int claim_init(struct claim *c, const char *path, struct diag *diag)
 		return diag_errno(diag, r, "ledger %s", path);
 	r = take_lock(made.path, &made.lock, diag);
 	if (r == 0)
-		r = create(made.path, diag);
+		r = create(made.path, &made.created, diag);
 	if (r == 0)
 		r = claim_check(&made, diag);
 	if (r < 0) {
-		claim_done(&made);
+		claim_undo(&made);
 		return r;
 	}
 	*c = made;
 	return 0;
 }
 
+static void remove_file(const char *path, const char *suffix)
+{
+	char name[PATH_MAX];
+
+	/* What can't be removed does no harm: the lock is what counts. */
+	if (snprintf(name, sizeof(name), "%s%s", path, suffix) <
+		(int)sizeof(name))
+		(void)unlink(name);
+}
+
 void claim_done(struct claim *c)
 {
 	if (!c->path)
 		return;
+	if (c->lock >= 0) {
+		/* First the name, then the lock: see is_current. */
+		remove_file(c->path, "-lock");
+		(void)close(c->lock);
+	}
 	free(c->path);
-	if (c->lock >= 0)
-		(void)close(c->lock); /* releases the lock */
 	*c = (struct claim){.lock = -1};
+}
+
+void claim_undo(struct claim *c)
+{
+	if (c->path && c->created) {
+		remove_file(c->path, "-wal");
+		remove_file(c->path, "-shm");
+		remove_file(c->path, "-journal");
+		remove_file(c->path, "");
+	}
+	claim_done(c);
 }

@@ -7,11 +7,14 @@
 #ifndef FS_LEDGER_CLAIM_H
 #define FS_LEDGER_CLAIM_H
 
+#include <stdbool.h>
+
 #include "fs/base/diag.h"
 
 struct claim {
-	char *path; /* absolute, its folder without symbolic links; owned */
-	int lock;   /* descriptor that holds the lock of PATH-lock */
+	char *path;   /* absolute, its folder without symbolic links; owned */
+	int lock;     /* descriptor that holds the lock of PATH-lock */
+	bool created; /* there was no ledger before */
 };
 
 /*
@@ -33,5 +36,9 @@ int claim_check(const struct claim *c, struct diag *diag) must_check;
 
 /* Let the next writer in. A zeroed or done claim is allowed. */
 void claim_done(struct claim *c);
+
+/* The same after a failure, when SQLite has let go of the files: a ledger that
+ * was created for nothing is removed. */
+void claim_undo(struct claim *c);
 
 #endif

@@ -262,11 +262,14 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 
 	int r = claim_init(&l->claim, path, diag);
 
-	if (r == 0)
-		r = store_open(
-			l->claim.path, mount, opt->fsync, &l->store, diag);
-	if (r == 0)
-		r = claim_check(&l->claim, diag);
+	if (r < 0)
+		return r;
+	r = store_open(l->claim.path, mount, opt->fsync, &l->store, diag);
+	if (r < 0) {
+		claim_undo(&l->claim);
+		return r;
+	}
+	r = claim_check(&l->claim, diag);
 	if (r < 0)
 		return r;
 	r = proc_table_new(&procs, &l->procs);

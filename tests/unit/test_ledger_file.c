@@ -2,7 +2,9 @@
 /* What a ledger is written to: one writer, our version, nobody else's file. */
 #include "tests/unit/unit.h"
 
+#include <pthread.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -88,6 +90,15 @@ static void change(const char *path, const char *sql)
 	db_close(db);
 }
 
+static void must_not_exist(const struct scratch *s, const char *name)
+{
+	char path[SCRATCH_PATH];
+	struct stat st;
+
+	assert_int_equal(lstat(scratch_name(s, name, path), &st), -1);
+	assert_int_equal(errno, ENOENT);
+}
+
 static void test_two_writers(void **state)
 {
 	struct fixture *f = *state;
@@ -97,7 +108,74 @@ static void test_two_writers(void **state)
 	(void)snprintf(pid, sizeof(pid), "process %d is", (int)getpid());
 	must_refuse(f->path, -EBUSY, pid);
 	ledger_close(l);
+	must_not_exist(&f->scratch, "ledger-lock");
 	ledger_close(must_open(f->path));
+}
+
+/* Who waits for nothing: many that want to be the one writer, at once. */
+static void *claim_often(void *arg)
+{
+	const struct ledger_options opt = {.fsync = false};
+	intptr_t won = 0;
+
+	for (int i = 0; i < 20; i++) {
+		struct ledger *l = NULL;
+		struct ledger_attempt a = {
+			.op = LEDGER_OPEN, .error = EPERM, .path = "/x"};
+		int r = ledger_open(arg, &sample_mount, &opt, &l, NULL);
+
+		if (r == 0)
+			won += ledger_attempt(l, &a) == 0;
+		else if (r != -EBUSY && r != -EAGAIN)
+			abort();
+		ledger_close(l);
+	}
+	return (void *)won;
+}
+
+static void test_contest(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t threads[4];
+	intptr_t sum = 0;
+	void *won;
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, claim_often, f->path),
+			0);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], &won);
+		sum += (intptr_t)won;
+	}
+	assert_true(sum > 0);
+	assert_int_equal(
+		number_in(f->path, "SELECT count(*) FROM attempt"), sum);
+	assert_int_equal(
+		number_in(f->path, "SELECT max(seq) FROM attempt"), sum);
+	must_not_exist(&f->scratch, "ledger-lock");
+}
+
+/* What can't become a ledger leaves nothing behind. */
+static void test_nothing_left(void **state)
+{
+	static const char *const names[] = {
+		"l", "l-wal", "l-shm", "l-journal", "l-lock"};
+	struct fixture *f = *state;
+	char filler[4096] = {0}, path[SCRATCH_PATH];
+
+	if (!scratch_own_mounts()) {
+		print_message("skipped: mounting a tmpfs needs root\n");
+		skip();
+	}
+	assert_int_equal(
+		mount("tmpfs", f->scratch.path, "tmpfs", 0, "size=8k"), 0);
+	assert_true(
+		scratch_write(&f->scratch, "filler", filler, sizeof(filler)));
+	must_refuse(scratch_name(&f->scratch, "l", path), -ENOSPC, "full");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		must_not_exist(&f->scratch, names[i]);
+	assert_int_equal(umount2(f->scratch.path, MNT_DETACH), 0);
 }
 
 static void test_newer(void **state)
@@ -132,6 +210,7 @@ static void test_no_ledger(void **state)
 	assert_true(scratch_write(&f->scratch, "text", text, sizeof(text)));
 	scratch_name(&f->scratch, "text", path);
 	must_refuse(path, -EBADMSG, "not a ledger");
+	must_not_exist(&f->scratch, "text-lock");
 	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
 		char name[16];
 
@@ -174,9 +253,12 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_two_writers),
+		TEST(test_contest),
 		TEST(test_newer),
 		TEST(test_no_ledger),
 		TEST(test_not_ours),
+		/* The last one: it changes the mounts of this process. */
+		TEST(test_nothing_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
