@@ -92,7 +92,8 @@ static void seal_frames(struct image_parts *p, struct hasher *hasher)
 		uint64_t off = le64toh(f.off) - LAYOUT_SUPER_SIZE;
 		size_t len = le32toh(f.stored);
 
-		if (off > p->frames.len || len > p->frames.len - off)
+		if (!p->frames.data || off > p->frames.len ||
+			len > p->frames.len - off)
 			continue;
 		hasher_run(hasher, p->frames.data + off, len, &d);
 		memcpy(f.sha256, d.bytes, DIGEST_LEN);
