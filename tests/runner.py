@@ -41,7 +41,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ("unit", "style", "asan", "clang", "system")
 
 # libfuse is not ours to keep free of warnings.
-STRICT = ["-Dwerror=true", "-Dlibfuse:werror=false"]
+STRICT = ["-Dtests=enabled", "-Dwerror=true", "-Dlibfuse:werror=false"]
 SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
 BUILDS = {  # part: (folder, compiler, options)
     "unit": ("build-test", "gcc", STRICT),
