@@ -19,7 +19,6 @@ The tests find what was built through the environment:
 
   STELE        the program
   STELE_BUILD  the build folder it is in
-  STELE_ASAN   the program with ASan and UBSan (only when part asan was built)
   TMPDIR       a folder of this run; gone afterwards
 """
 
@@ -301,9 +300,6 @@ class Run:
         folder = ROOT / BUILDS["unit"][0]
         env = {**self.env, "STELE": str(folder / "util" / "stele"),
                "STELE_BUILD": str(folder)}
-        if self.built.get("asan"):
-            env["STELE_ASAN"] = str(
-                ROOT / BUILDS["asan"][0] / "util" / "stele")
         report = folder / "system.xml"
         report.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "pytest", "-q", "--no-header",
