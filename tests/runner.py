@@ -266,11 +266,11 @@ class Run:
     def cmocka(self, program, output):
         """
         Count what cmocka printed as XML, one document a group. A skipped case
-        gives its reason on a line of its own, "skip: REASON".
+        gives its reason on a line of its own, "skipped: REASON".
         """
         counted = 0
         documents = re.findall(r"<testsuites>.*?</testsuites>", output, re.S)
-        reasons = iter(re.findall(r"^skip: (.*)$", output, re.M))
+        reasons = iter(re.findall(r"^skipped: (.*)$", output, re.M))
         for document in documents:
             try:
                 cases = ET.fromstring(UNPRINTABLE.sub("?", document))

@@ -46,7 +46,7 @@ PROGRAMS = {
     "cmocka, crash in a case": (
         "exitcode", "FAIL", 1, cmocka(GOOD, ERROR), 1, 1, 0),
     "cmocka, skipped": (
-        "exitcode", "OK", 0, "skip: no disk\n" + cmocka(SKIPPED), 0, 0, 1),
+        "exitcode", "OK", 0, "skipped: no disk\n" + cmocka(SKIPPED), 0, 0, 1),
     "cmocka, leak found at the end": (
         "exitcode", "FAIL", 1, cmocka(GOOD) + "LeakSanitizer\n", 1, 1, 0),
     "cmocka, status hides a failure": (
@@ -81,7 +81,7 @@ def test_cases_are_counted(run, what):
 
 def test_reasons_are_shown(run, capsys):
     run.meson_result("a", {"result": "OK", "returncode": 0, "stdout":
-                           "skip: no disk\n" + cmocka(SKIPPED)}, "exitcode")
+                           "skipped: no disk\n" + cmocka(SKIPPED)}, "exitcode")
     run.meson_result("b", {"result": "FAIL", "returncode": 1, "stdout":
                            "not ok 1 - x\n# because\n"}, "tap")
     said = capsys.readouterr().out
