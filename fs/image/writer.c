@@ -146,6 +146,11 @@ uint32_t image_writer_frame_count(const struct image_writer *w)
 	return (uint32_t)(w->frames.len / sizeof(struct layout_frame));
 }
 
+uint64_t image_writer_size(const struct image_writer *w)
+{
+	return w->off + w->used;
+}
+
 /* What one section needs; made once for all of them. */
 struct packing {
 	struct hasher *hasher;

@@ -46,6 +46,9 @@ int image_writer_frame(struct image_writer *w, const struct image_frame *frame,
 
 uint32_t image_writer_frame_count(const struct image_writer *w);
 
+/* Bytes of the file so far: after image_writer_finish, of the whole image. */
+uint64_t image_writer_size(const struct image_writer *w);
+
 /*
  * Write the sections (all but SECTION_FRAMES, which the writer keeps) and the
  * superblock, fsync, and rename to the final path; an existing file there is

@@ -443,13 +443,20 @@ static int run(struct committer *c, const char *path, struct pack_result *ret,
 		r = pack_tables_fill(&c->tables, p->tree, c->object, diag);
 	if (r < 0)
 		return r;
-	*ret = (struct pack_result){
+
+	struct pack_result result = {
 		.file_bytes = p->total_bytes,
 		.object_bytes = c->object_bytes,
 		.objects = c->object_count,
 	};
-	return image_writer_finish(c->writer, c->tables.sections,
-		&ret->image_id, &ret->tree_id, diag);
+
+	r = image_writer_finish(c->writer, c->tables.sections, &result.image_id,
+		&result.tree_id, diag);
+	if (r < 0)
+		return r;
+	result.image_bytes = image_writer_size(c->writer);
+	*ret = result;
+	return 0;
 }
 
 int pack(struct tree *t, const char *path, const struct pack_options *opt,
