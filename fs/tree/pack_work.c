@@ -86,11 +86,6 @@ static int compress(struct pack_worker *w, struct pack_frame *f)
 		n = compressor_run(w->zstd, f->stored, f->raw, f->raw_len);
 	}
 	if (n) {
-		/* Give back what the compression saved. */
-		uint8_t *fit = realloc(f->stored, n);
-
-		if (fit)
-			f->stored = fit;
 		f->stored_len = (uint32_t)n;
 		free(take_ptr(f->raw));
 	} else {
@@ -98,6 +93,12 @@ static int compress(struct pack_worker *w, struct pack_frame *f)
 		f->stored = take_ptr(f->raw);
 		f->stored_len = f->raw_len;
 	}
+
+	/* No more than this is counted from now on: give back the rest. */
+	uint8_t *fit = realloc(f->stored, f->stored_len);
+
+	if (fit)
+		f->stored = fit;
 	hasher_run(w->frame_hasher, f->stored, f->stored_len, &f->digest);
 	f->checksum = checksum(f->stored, f->stored_len);
 	return 0;
