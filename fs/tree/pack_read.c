@@ -106,13 +106,13 @@ static int add_zeros(struct reading *r, uint64_t len)
 	if (err < 0)
 		return err;
 	r->off += len;
-	while (len) {
+	while (len && !r->w->p->stop) {
 		size_t n = len < sizeof(zeros) ? (size_t)len : sizeof(zeros);
 
 		hasher_add(r->w->file_hasher, zeros, n);
 		len -= n;
 	}
-	return 0;
+	return len ? -ECANCELED : 0;
 }
 
 /* How many of the next bytes the source says are a hole, in whole blocks. */
@@ -134,6 +134,10 @@ static int read_content(struct reading *r, int fd, uint64_t base)
 
 	while (r->off < size) {
 		int err;
+
+		/* Another file's error ends this one too, however large. */
+		if (r->w->p->stop)
+			return -ECANCELED;
 
 		/* A small file is cheaper to read than to ask about. */
 		if (size > r->frame_size) {
