@@ -17,12 +17,15 @@
  *
  * A large file whose size another file has as well may be a duplicate: it is
  * hashed first (PACK_HASH), and read again only when the committer has found
- * that it is none. All others are read once.
+ * that it is none. All others are read once. One worker more is there only for
+ * that second reading: the others may by then all read later files and wait for
+ * room, which nobody makes before the file that is to be read again is done.
  */
 #ifndef FS_TREE_PACK_INTERNAL_H
 #define FS_TREE_PACK_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "fs/base/buf.h"
 #include "fs/codec/zstd.h"
@@ -33,6 +36,13 @@
 /* Files that may be under way at once, and bytes of them held in memory. */
 #define PACK_WINDOW 1024
 #define PACK_BUDGET (64u << 20)
+
+/*
+ * The file that the committer waits for may go this much over the budget, which
+ * later files may have used up. So it always gets on; and since nothing else is
+ * ever over it by more than a frame, what is over the sum can be written.
+ */
+#define PACK_MARGIN (16 * LAYOUT_FRAME_MAX)
 
 /* Raw bytes on their way to becoming stored bytes. */
 struct pack_frame {
@@ -84,17 +94,19 @@ struct pack {
 	const uint64_t *twin_sizes; /* sorted sizes that occur twice */
 	size_t twin_count;
 
+	size_t worker_count; /* jobs, and one to read again where needed */
+
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* for workers: a task, room, or the end */
 	pthread_cond_t news; /* for the committer: something is ready */
-	/* All below up to error are protected by lock. */
+	/* All below is protected by lock; stop may be read without it. */
 	struct pack_item items[PACK_WINDOW]; /* by file index modulo */
 	size_t next_read;		     /* file that is read next */
 	size_t committed;		     /* files before are finished */
 	struct pack_item *again;	     /* to be read a second time */
 	struct pack_frame *first_task, *last_task;
 	uint64_t in_flight; /* bytes of the budget in use */
-	bool stop;	    /* the end, or an error */
+	atomic_bool stop;   /* the end, or an error */
 	int error;	    /* the first one, with its line */
 	struct diag diag;
 };
@@ -104,6 +116,7 @@ struct pack_worker {
 	struct pack *p;
 	pthread_t thread;
 	bool started;
+	bool only_again;	     /* is there for second readings */
 	struct hasher *file_hasher;  /* of the file that is being read */
 	struct hasher *frame_hasher; /* free also while that goes on */
 	struct compressor *zstd;     /* NULL for level 0 */

@@ -126,24 +126,26 @@ static void run_task(struct pack_worker *w, struct pack_frame *f)
 	pthread_cond_broadcast(&p->work);
 }
 
+/* May an item add a frame to what is under way? Lock held. */
+static bool has_room(const struct pack *p, const struct pack_item *item)
+{
+	bool is_next = item == &p->items[p->committed % PACK_WINDOW];
+
+	return p->in_flight <= PACK_BUDGET + (is_next ? PACK_MARGIN : 0);
+}
+
 int pack_emit(
 	struct pack_worker *w, struct pack_item *item, struct pack_frame *f)
 {
 	struct pack *p = w->p;
 
 	pthread_mutex_lock(&p->lock);
-	/*
-	 * Over the budget, make room before adding to it: compress what waits,
-	 * else wait. Only the file that the committer waits for need not wait,
-	 * since what it emits is written at once.
-	 */
-	while (!p->stop && p->in_flight > PACK_BUDGET) {
+	/* Make room before adding: compress what waits for it, else wait. */
+	while (!p->stop && !has_room(p, item)) {
 		struct pack_frame *task = take_task(p);
 
 		if (task)
 			run_task(w, task);
-		else if (item == &p->items[p->committed % PACK_WINDOW])
-			break;
 		else
 			pthread_cond_wait(&p->work, &p->lock);
 	}
@@ -184,14 +186,13 @@ static enum pack_mode first_mode(const struct pack *p, uint64_t size)
 }
 
 /* The next file to read, if there is room for it. Lock held. */
-static struct pack_item *take_item(struct pack *p)
+static struct pack_item *take_item(struct pack_worker *w)
 {
-	struct pack_item *item = p->again;
+	struct pack *p = w->p;
+	struct pack_item *item = take_ptr(p->again);
 
-	if (item) {
-		p->again = NULL;
+	if (item || w->only_again)
 		return item;
-	}
 	if (p->next_read == p->file_count ||
 		p->next_read - p->committed >= PACK_WINDOW)
 		return NULL;
@@ -238,8 +239,8 @@ static void *work(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	while (!p->stop) {
-		struct pack_frame *f = take_task(p);
-		struct pack_item *item = f ? NULL : take_item(p);
+		struct pack_frame *f = w->only_again ? NULL : take_task(p);
+		struct pack_item *item = f ? NULL : take_item(w);
 
 		if (f)
 			run_task(w, f);
@@ -274,11 +275,15 @@ static int start(struct pack *p, struct pack_worker *w)
 
 int pack_workers_start(struct pack *p, struct pack_worker **ret)
 {
-	struct pack_worker *workers = calloc(p->opt->jobs, sizeof(*workers));
+	p->worker_count = (size_t)p->opt->jobs + (p->twin_count > 0);
+
+	struct pack_worker *workers = calloc(p->worker_count, sizeof(*workers));
 
 	if (!workers)
 		return -ENOMEM;
-	for (unsigned i = 0; i < p->opt->jobs; i++) {
+	for (size_t i = 0; i < p->worker_count; i++) {
+		workers[i].only_again = i == p->opt->jobs;
+
 		int r = start(p, &workers[i]);
 
 		if (r < 0) {
@@ -299,7 +304,7 @@ void pack_workers_stop(struct pack *p, struct pack_worker *workers)
 	pthread_cond_broadcast(&p->work);
 	pthread_mutex_unlock(&p->lock);
 
-	for (unsigned i = 0; i < p->opt->jobs; i++) {
+	for (size_t i = 0; i < p->worker_count; i++) {
 		struct pack_worker *w = &workers[i];
 
 		if (w->started)
