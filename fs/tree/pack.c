@@ -16,7 +16,7 @@ struct committer {
 	struct image_writer *writer;
 	struct pack_tables tables;
 	struct table known; /* first bytes of a digest -> object */
-	uint32_t *object;   /* by place in p->files; owned */
+	uint32_t *object;   /* by inode number - 1; owned */
 	uint32_t object_count;
 	uint64_t object_bytes;
 	uint64_t done_bytes;
@@ -344,7 +344,7 @@ static int commit_all(struct committer *c, struct diag *diag)
 
 	for (size_t i = 0; i < p->file_count; i++) {
 		struct pack_item *item = &p->items[i % PACK_WINDOW];
-		int r = commit(c, item, &c->object[i], diag);
+		int r = commit(c, item, &c->object[p->files[i]->ino - 1], diag);
 
 		if (r < 0)
 			return r;
@@ -364,45 +364,6 @@ static int commit_all(struct committer *c, struct diag *diag)
 	int r = close_shared(c, diag);
 
 	return r < 0 ? r : wait_until(c, output_is_empty, NULL, diag);
-}
-
-static int compare_sizes(const void *a, const void *b)
-{
-	uint64_t x, y;
-
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return (x > y) - (x < y);
-}
-
-/* The regular files in order, and the large sizes that occur twice. */
-static int list_files(struct pack *p, uint64_t **ret_twins)
-{
-	uint32_t nodes = tree_node_count(p->tree);
-	_cleanup_free_ uint64_t *sizes = malloc((nodes + 1) * sizeof(*sizes));
-	size_t large = 0;
-
-	p->files = malloc((nodes + 1) * sizeof(struct tree_node *));
-	if (!p->files || !sizes)
-		return -ENOMEM;
-	for (uint32_t ino = 1; ino <= nodes; ino++) {
-		struct tree_node *node = tree_node(p->tree, ino);
-
-		if (!S_ISREG(node->mode))
-			continue;
-		p->files[p->file_count++] = node;
-		p->total_bytes += node->size;
-		if (node->size > p->opt->frame_size)
-			sizes[large++] = node->size;
-	}
-	qsort(sizes, large, sizeof(*sizes), compare_sizes);
-	for (size_t i = 1; i < large; i++) {
-		if (sizes[i] == sizes[i - 1])
-			sizes[p->twin_count++] = sizes[i];
-	}
-	p->twin_sizes = sizes;
-	*ret_twins = take_ptr(sizes);
-	return 0;
 }
 
 static void committer_done(struct committer *c)
@@ -431,7 +392,7 @@ static int run(struct committer *c, const char *path, struct pack_result *ret,
 
 	if (r < 0)
 		return r;
-	c->object = calloc(p->file_count + 1, sizeof(*c->object));
+	c->object = calloc(tree_node_count(p->tree), sizeof(*c->object));
 	if (!c->object)
 		return -ENOMEM;
 	r = pack_workers_start(p, &workers);
@@ -480,7 +441,7 @@ int pack(struct tree *t, const char *path, const struct pack_options *opt,
 	buf_init(&c.in_shared, SIZE_MAX / 2);
 
 	struct diag line = {.text = ""};
-	int r = list_files(p, &twins);
+	int r = pack_list_files(p, &twins);
 
 	if (r == 0)
 		r = run(&c, path, ret, &line);

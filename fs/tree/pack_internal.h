@@ -3,10 +3,10 @@
  * How pack works, and what its parts share.
  *
  *	workers			committer (the calling thread)
- *	read a file, hash it,	takes the files in the order of their inode
- *	cut it into holes and	numbers, finds duplicates, fills shared frames
- *	dense bytes		with small objects, gives each frame its number,
- *	compress a frame	writes finished frames in that order
+ *	read a file, hash it,	takes the files in one fixed order, finds
+ *	cut it into holes and	duplicates, fills shared frames with small
+ *	dense bytes		objects, gives each frame its number, writes
+ *	compress a frame	finished frames in that order
  *
  * A file is an item in a window that moves over the list of files. A worker
  * reads items in order; several are under way at once. The dense bytes of a
@@ -88,7 +88,7 @@ struct pack_item {
 struct pack {
 	struct tree *tree;
 	const struct pack_options *opt;
-	struct tree_node **files; /* regular files in order of ino; owned */
+	struct tree_node **files; /* regular files, as packed; owned */
 	size_t file_count;
 	uint64_t total_bytes;
 	const uint64_t *twin_sizes; /* sorted sizes that occur twice */
@@ -123,6 +123,13 @@ struct pack_worker {
 	uint8_t *chunk;		     /* frame_size bytes read at once */
 };
 
+/*
+ * pack_order.c: the regular files in the order in which they are packed, and
+ * the large sizes that occur twice (*ret_twins is the caller's, and stays as
+ * long as p). 0 or -ENOMEM.
+ */
+int pack_list_files(struct pack *p, uint64_t **ret_twins) must_check;
+
 /* pack_work.c */
 int pack_workers_start(struct pack *p, struct pack_worker **ret) must_check;
 /* Stops and joins them all. */
@@ -149,8 +156,12 @@ struct pack_tables {
 
 void pack_tables_init(struct pack_tables *t);
 void pack_tables_done(struct pack_tables *t);
-/* Inodes, entries, names and xattrs; object gives each file's object. */
+/*
+ * Give objects, holes and places the order of the inodes that use them first,
+ * then fill inodes, entries, names and xattrs. object has each regular file's
+ * object by inode number - 1, and is changed.
+ */
 int pack_tables_fill(struct pack_tables *t, const struct tree *tree,
-	const uint32_t *object, struct diag *diag) must_check;
+	uint32_t *object, struct diag *diag) must_check;
 
 #endif

@@ -227,16 +227,84 @@ static int fill_inodes(struct xsets *xs, const struct tree *tree,
 			.xset = htole32(xset),
 		};
 
-		r = add_inode(xs->t, node, &in, first[ino - 1],
-			S_ISREG(node->mode) ? *object++ : 0);
+		r = add_inode(
+			xs->t, node, &in, first[ino - 1], object[ino - 1]);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
+/* Append an object's record, place and holes to another set of tables. */
+static int copy_object(
+	const struct pack_tables *from, uint32_t index, struct pack_tables *to)
+{
+	const struct buf *old = from->sections;
+	struct buf *holes = &to->sections[SECTION_HOLES];
+	struct layout_object object;
+	size_t stride = sizeof(struct layout_hole);
+
+	memcpy(&object, old[SECTION_OBJECTS].data + index * sizeof(object),
+		sizeof(object));
+
+	size_t first = le32toh(object.hole);
+	size_t count = le32toh(object.hole_count);
+	int r = 0;
+
+	if (count) {
+		object.hole = htole32((uint32_t)(holes->len / stride));
+		r = buf_add(holes, old[SECTION_HOLES].data + first * stride,
+			count * stride);
+	}
+	if (r == 0)
+		r = buf_add(&to->sections[SECTION_OBJECTS], &object,
+			sizeof(object));
+	if (r == 0)
+		r = buf_add(&to->sections[SECTION_PLACES],
+			old[SECTION_PLACES].data +
+				index * sizeof(struct layout_place),
+			sizeof(struct layout_place));
+	return r;
+}
+
+/* Objects were found in the order of packing; number them by first use. */
+static int renumber_objects(
+	struct pack_tables *t, const struct tree *tree, uint32_t *object)
+{
+	size_t count =
+		t->sections[SECTION_OBJECTS].len / sizeof(struct layout_object);
+	_cleanup_free_ uint32_t *number = malloc((count + 1) * sizeof(*number));
+	struct pack_tables sorted;
+	uint32_t next = 0;
+	int r = 0;
+
+	if (!number)
+		return -ENOMEM;
+	memset(number, 0xff, count * sizeof(*number)); /* LAYOUT_NONE */
+	pack_tables_init(&sorted);
+	for (uint32_t ino = 1; r == 0 && ino <= tree_node_count(tree); ino++) {
+		uint32_t *mine = &object[ino - 1];
+
+		if (!S_ISREG(tree_node(tree, ino)->mode))
+			continue;
+		if (number[*mine] == LAYOUT_NONE) {
+			number[*mine] = next++;
+			r = copy_object(t, *mine, &sorted);
+		}
+		*mine = number[*mine];
+	}
+	for (enum section s = SECTION_OBJECTS; s <= SECTION_PLACES; s++) {
+		struct buf old = t->sections[s];
+
+		t->sections[s] = sorted.sections[s];
+		sorted.sections[s] = old;
+	}
+	pack_tables_done(&sorted);
+	return r;
+}
+
 int pack_tables_fill(struct pack_tables *t, const struct tree *tree,
-	const uint32_t *object, struct diag *diag)
+	uint32_t *object, struct diag *diag)
 {
 	_cleanup_free_ uint32_t *first =
 		calloc(tree_node_count(tree) + (size_t)1, sizeof(*first));
@@ -247,8 +315,10 @@ int pack_tables_fill(struct pack_tables *t, const struct tree *tree,
 		return -ENOMEM;
 	buf_init(&xs.digests, TABLE_MAX);
 
-	int r = fill_entries(t, tree, first);
+	int r = renumber_objects(t, tree, object);
 
+	if (r == 0)
+		r = fill_entries(t, tree, first);
 	if (r == 0)
 		r = fill_inodes(&xs, tree, first, object);
 	buf_done(&xs.digests);
