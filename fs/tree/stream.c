@@ -105,6 +105,8 @@ ssize_t stream_next(
 
 	if (r < 0)
 		return r;
+	if (s->len == 0)
+		return 0;
 	if (want > s->len)
 		want = s->len;
 	if (s->max && want > s->max - s->offset)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trees in tests; see tree_same.h. */
+#include "tests/lib/tree_same.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+#include "fs/tree/pack.h"
+#include "tests/unit/unit.h"
+
+static struct tree *seal(int r, struct tree *t, struct diag *diag)
+{
+	if (r == 0)
+		r = tree_seal(t, diag);
+	if (r < 0)
+		fail_msg("%d: %s", r, diag->text);
+	return t;
+}
+
+struct tree *tree_of_folder(const char *path, const struct tree_options *opt)
+{
+	const struct tree_options none = {0};
+	struct tree *t = NULL;
+	struct diag diag = {0};
+
+	return seal(tree_scan(path, opt ? opt : &none, &t, &diag), t, &diag);
+}
+
+struct tree *tree_of_tar(const char *path, const struct tree_options *opt)
+{
+	const struct tree_options plain = {
+		.numeric = true, .spool_dir = "/tmp"};
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct tree *t = NULL;
+	struct diag diag = {0};
+
+	assert_true(fd >= 0);
+	return seal(tree_read_tar(fd, opt ? opt : &plain, &t, &diag), t, &diag);
+}
+
+struct tree_node *tree_at(struct tree *t, const char *path)
+{
+	struct tree_node *node = tree_root(t);
+
+	while (*path && node) {
+		size_t len = strcspn(path, "/");
+		struct tree_entry *e = tree_find(t, node, path, len);
+
+		node = e ? e->node : NULL;
+		path += len + (path[len] == '/');
+	}
+	return node;
+}
+
+static int on_found(void *arg, const struct diff *d)
+{
+	fail_msg("%s: kind %d, differs in %#x", d->path, d->kind, d->what);
+	return -ECANCELED;
+}
+
+void trees_are_same(const struct tree *a, const struct tree *b, unsigned flags)
+{
+	const struct diff_hooks hooks = {.found = on_found};
+	struct diag diag = {0};
+	int r = tree_diff(a, b, flags, &hooks, &diag);
+
+	if (r < 0)
+		fail_msg("%d: %s", r, diag.text);
+	assert_int_equal(tree_node_count(a), tree_node_count(b));
+	assert_int_equal(tree_entry_count(a), tree_entry_count(b));
+}
+
+struct image *image_of_tree(struct tree *t, const char *path)
+{
+	const struct pack_options opt = {
+		.level = 1, .jobs = 2, .frame_size = LAYOUT_FRAME_DEFAULT};
+	struct pack_result res;
+	struct image *img = NULL;
+	struct diag diag = {0};
+	int r = pack(t, path, &opt, &res, &diag);
+
+	if (r == 0)
+		r = image_open_path(path, &img, &diag);
+	if (r < 0)
+		fail_msg("%d: %s", r, diag.text);
+	return img;
+}
