@@ -130,6 +130,18 @@ static int check_output(
 	return EXIT_OK;
 }
 
+static int read_archive(const struct build *b, bool is_stdin, struct tree **ret,
+	struct diag *diag)
+{
+	_cleanup_close_ int fd =
+		is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+			 : open(b->source, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return diag_set(diag, -errno, "%s", strerror(errno));
+	return tree_read_tar(fd, &b->tree, ret, diag);
+}
+
 /* Read SOURCE. An exit_code. */
 static int read_source(struct build *b, const char *folder, struct tree **ret)
 {
@@ -154,17 +166,14 @@ static int read_source(struct build *b, const char *folder, struct tree **ret)
 	if (code != EXIT_OK)
 		return code;
 	progress_begin(&b->bar, "read", b->options.quiet);
-	if (is_folder) {
+	if (is_folder)
 		r = tree_scan(b->source, &b->tree, ret, &diag);
-	} else {
-		_cleanup_close_ int fd =
-			is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-				 : open(b->source, O_RDONLY | O_CLOEXEC);
-
-		r = fd < 0 ? diag_errno(&diag, -errno, "read %s", b->source)
-			   : tree_read_tar(fd, &b->tree, ret, &diag);
-	}
+	else
+		r = read_archive(b, is_stdin, ret, &diag);
 	progress_end(&b->bar);
+	if (r < 0 && !is_folder && diag.text[0])
+		return fail(exit_code_of(r), "read %s: %s",
+			is_stdin ? "standard input" : b->source, diag.text);
 	return r < 0 ? fail_diag(r, &diag) : EXIT_OK;
 }
 

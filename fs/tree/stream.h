@@ -2,7 +2,7 @@
 /*
  * The plain bytes of a stream that may be compressed with gzip, bzip2, xz, zstd
  * or lz4, found by its first bytes. libarchive decompresses; what the bytes
- * mean is not its business here (fs/README.md says why). Not thread-safe.
+ * mean is not its business here (README.md says why). Not thread-safe.
  */
 #ifndef FS_TREE_STREAM_H
 #define FS_TREE_STREAM_H

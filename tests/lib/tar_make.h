@@ -26,6 +26,24 @@ struct tar_make {
 	const char *mtime;	   /* the field, octal */
 };
 
+/* Initialisers of the usual ones. */
+#define TAR_FILE(n, text)                                                     \
+	{                                                                     \
+		.name = n, .type = '0', .data = text, .len = sizeof(text) - 1 \
+	}
+#define TAR_FOLDER(n)                                \
+	{                                            \
+		.name = n, .type = '5', .mode = 0755 \
+	}
+#define TAR_LINK(n, to)                              \
+	{                                            \
+		.name = n, .type = '2', .target = to \
+	}
+#define TAR_HARD(n, to)                              \
+	{                                            \
+		.name = n, .type = '1', .target = to \
+	}
+
 /* Header, data and padding. */
 void tar_add(struct buf *b, const struct tar_make *m);
 /* A record of an extended header into text; value of len bytes. */

@@ -4,9 +4,13 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "fs/base/io.h"
 #include "fs/tree/pack.h"
 #include "tests/unit/unit.h"
+
+const struct tree_options tar_plain = {.numeric = true, .spool_dir = "/tmp"};
 
 static struct tree *seal(int r, struct tree *t, struct diag *diag)
 {
@@ -28,14 +32,27 @@ struct tree *tree_of_folder(const char *path, const struct tree_options *opt)
 
 struct tree *tree_of_tar(const char *path, const struct tree_options *opt)
 {
-	const struct tree_options plain = {
-		.numeric = true, .spool_dir = "/tmp"};
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct tree *t = NULL;
 	struct diag diag = {0};
 
 	assert_true(fd >= 0);
-	return seal(tree_read_tar(fd, opt ? opt : &plain, &t, &diag), t, &diag);
+	return seal(
+		tree_read_tar(fd, opt ? opt : &tar_plain, &t, &diag), t, &diag);
+}
+
+int tar_read_bytes(const void *data, size_t len, const struct tree_options *opt,
+	struct tree **ret, struct diag *diag)
+{
+	_cleanup_close_ int fd = memfd_create("tar", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(io_write(fd, data, len), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+
+	int r = tree_read_tar(fd, opt, ret, diag);
+
+	return r < 0 ? r : tree_seal(*ret, diag);
 }
 
 struct tree_node *tree_at(struct tree *t, const char *path)

@@ -12,6 +12,12 @@
 struct tree *tree_of_folder(const char *path, const struct tree_options *opt);
 struct tree *tree_of_tar(const char *path, const struct tree_options *opt);
 
+/* Numbers as owners, the spool in /tmp. */
+extern const struct tree_options tar_plain;
+/* Read an archive from memory and seal the tree. 0 or -errno. */
+int tar_read_bytes(const void *data, size_t len, const struct tree_options *opt,
+	struct tree **ret, struct diag *diag);
+
 /* The node under a path without '/' at its start; NULL: none. */
 struct tree_node *tree_at(struct tree *t, const char *path);
 
