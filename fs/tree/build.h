@@ -34,9 +34,9 @@ struct tree_options {
 	bool clamp_mtime; /* no mtime later than this */
 	int64_t mtime;
 
-	bool one_file_system; /* stay on the folder's own file system: a mount
-			       * point below it becomes an empty folder, a
-			       * file that is one is left out */
+	/* Stay on the folder's own file system: a folder of another one
+	 * becomes an empty folder, a file that is mounted over is left out. */
+	bool one_file_system;
 
 	/* Where an archive's file contents are kept until they are packed: a
 	 * folder on a disk with room; the spool there has no name. */

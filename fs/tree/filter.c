@@ -5,8 +5,9 @@
 #include <fnmatch.h>
 #include <string.h>
 
-/* How many entries pass between two calls of the progress function. */
-#define PROGRESS_STEP 256
+/* How much passes between two calls of the progress function. */
+#define PROGRESS_ENTRIES 256
+#define PROGRESS_BYTES (1u << 20)
 
 struct filter_pattern {
 	char *text;	  /* without '/' at either end; owned */
@@ -144,12 +145,25 @@ void filter_attributes(const struct filter *f, struct tree_node *node)
 	}
 }
 
-void filter_count(struct filter *f, uint64_t bytes)
+void filter_progress(struct filter *f)
+{
+	f->told = f->bytes;
+	if (f->opt->progress)
+		f->opt->progress(f->opt->arg, f->entries, f->bytes);
+}
+
+void filter_count(struct filter *f)
 {
 	f->entries++;
+	if (f->entries % PROGRESS_ENTRIES == 0)
+		filter_progress(f);
+}
+
+void filter_count_bytes(struct filter *f, uint64_t bytes)
+{
 	f->bytes += bytes;
-	if (f->opt->progress && f->entries % PROGRESS_STEP == 0)
-		f->opt->progress(f->opt->arg, f->entries, f->bytes);
+	if (f->bytes - f->told >= PROGRESS_BYTES)
+		filter_progress(f);
 }
 
 void filter_remark(const struct filter *f, const char *fmt, ...)

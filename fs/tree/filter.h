@@ -16,6 +16,7 @@ struct filter {
 	struct filter_pattern *patterns; /* owned; opt->exclude_count */
 	locale_t bytes_locale;	 /* owned; a pattern means the same anywhere */
 	uint64_t entries, bytes; /* seen; see filter_count */
+	uint64_t told;		 /* bytes, at the last progress */
 };
 
 /* opt is borrowed until filter_done. 0, -EINVAL for an empty pattern, -ENOMEM.
@@ -34,8 +35,11 @@ bool filter_keeps_xattr(const char *name, size_t len);
 /* Set owner and time as the options say. */
 void filter_attributes(const struct filter *f, struct tree_node *node);
 
-/* Count an entry of so many bytes, and tell the progress now and then. */
-void filter_count(struct filter *f, uint64_t bytes);
+/* Count an entry, or bytes of one, and tell the progress now and then. */
+void filter_count(struct filter *f);
+void filter_count_bytes(struct filter *f, uint64_t bytes);
+/* Tell the progress, now. */
+void filter_progress(struct filter *f);
 
 /* Remark on something, as opt->remark wants it; a long text is cut. */
 void filter_remark(const struct filter *f, const char *fmt, ...)

@@ -34,7 +34,8 @@ struct scan {
 	struct tree *tree;
 	struct filter filter;
 	struct diag *diag;
-	const char *top; /* the folder as the caller named it */
+	char *top; /* the folder as the caller named it, without '/' at its
+		    * end; owned */
 	dev_t top_dev;
 	struct buf path; /* of the entry at hand, from the top, with a NUL
 			  * that is not counted */
@@ -53,6 +54,7 @@ static void scan_free(struct scan *s)
 {
 	tree_free(s->tree);
 	filter_done(&s->filter);
+	free(s->top);
 	buf_done(&s->path);
 	free(s->levels);
 	table_done(&s->links);
@@ -284,7 +286,8 @@ static int read_entry(
 	r = tree_add_entry(s->tree, dir, name, strlen(name), node);
 	if (r < 0)
 		return fail(s, r, "reading");
-	filter_count(&s->filter, S_ISREG(st.stx_mode) ? st.stx_size : 0);
+	s->filter.bytes += S_ISREG(st.stx_mode) ? st.stx_size : 0;
+	filter_count(&s->filter);
 	return 0;
 }
 
@@ -481,9 +484,15 @@ static int scan_new(const char *path, const struct tree_options *opt,
 {
 	_cleanup_(scan_free) struct scan *s = calloc(1, sizeof(*s));
 
+	size_t len = strlen(path);
+
 	if (!s)
 		return diag_errno(diag, -ENOMEM, "reading %s", path);
-	s->top = path;
+	while (len && path[len - 1] == '/')
+		len--;
+	s->top = strndup(path, len);
+	if (!s->top)
+		return diag_errno(diag, -ENOMEM, "reading %s", path);
 	s->diag = diag;
 	buf_init(&s->path, INT_MAX);
 
@@ -529,8 +538,7 @@ int tree_scan(const char *path, const struct tree_options *opt,
 		r = walk(s, fd);
 	if (r < 0)
 		return r;
-	if (opt->progress)
-		opt->progress(opt->arg, s->filter.entries, s->filter.bytes);
+	filter_progress(&s->filter);
 	*ret = take_ptr(s->tree);
 	return 0;
 }

@@ -28,7 +28,6 @@ struct import {
 	struct tar_attr attr;
 	struct buf path, target; /* made normal: "a/b", with a NUL */
 	uint64_t charged;	 /* against max_bytes: sizes, implied folders */
-	uint64_t told;		 /* bytes that the progress has heard of */
 	bool in_member;		 /* else between two of them */
 	const struct tar_member *member; /* the last one; NULL: none yet */
 	struct diag *diag;
@@ -258,16 +257,6 @@ static int add_folder(struct import *im)
 	return r < 0 ? r : put_entry(im, node);
 }
 
-/* Let a long content show in the progress. */
-static void tell(struct import *im, uint64_t bytes)
-{
-	const struct tree_options *opt = im->filter.opt;
-
-	im->told += bytes;
-	if (opt->progress)
-		opt->progress(opt->arg, im->filter.entries, im->told);
-}
-
 /* The zeros between two pieces. They are hashed, in steps, since a digest
  * covers them. */
 static int spool_hole(struct import *im, uint64_t len)
@@ -280,7 +269,7 @@ static int spool_hole(struct import *im, uint64_t len)
 
 		if (r < 0)
 			return r;
-		tell(im, n);
+		filter_count_bytes(&im->filter, n);
 		len -= n;
 	}
 	return 0;
@@ -295,7 +284,7 @@ static int spool_some(struct import *im, uint64_t *left)
 		return (int)n;
 	assert(n > 0); /* the map has as many bytes as are stored */
 	*left -= (uint64_t)n;
-	tell(im, (uint64_t)n);
+	filter_count_bytes(&im->filter, (uint64_t)n);
 	return spool_add(im->spool, data, (size_t)n, im->diag);
 }
 
@@ -396,7 +385,7 @@ static int add_member(struct import *im)
 	else
 		r = add_other(im, types[(uint8_t)type]);
 	if (r == 0)
-		filter_count(&im->filter, im->member->size);
+		filter_count(&im->filter);
 	return r;
 }
 
@@ -477,8 +466,7 @@ int tree_read_tar(int fd, const struct tree_options *opt, struct tree **ret,
 		filter_remark(&im->filter,
 			"what follows the end of the archive is left out");
 	tree_set_spool_fd(im->tree, spool_take_fd(im->spool));
-	if (opt->progress)
-		opt->progress(opt->arg, im->filter.entries, im->told);
+	filter_progress(&im->filter);
 	*ret = take_ptr(im->tree);
 	return 0;
 }

@@ -12,6 +12,9 @@
  * of 64 KiB, a few of them, in base 64. */
 #define SPECIAL_MAX ((size_t)4 << 20)
 
+/* Those for all further members are, together. */
+#define GLOBAL_MAX ((size_t)64 << 10)
+
 struct tar_reader {
 	struct stream *stream;
 	struct tar_member member;
@@ -37,7 +40,7 @@ struct tar_reader *tar_reader_new(struct stream *s)
 		&r->member.uname, &r->member.gname};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		buf_init(all[i], SPECIAL_MAX + BLOCK);
+		buf_init(all[i], SPECIAL_MAX);
 	return r;
 }
 
@@ -112,6 +115,12 @@ static unsigned padding_of(uint64_t len)
 	return -len & (BLOCK - 1);
 }
 
+static int too_large(size_t max, struct diag *diag)
+{
+	return diag_set(diag, -E2BIG, "extended headers of more than %zu bytes",
+		max - 1);
+}
+
 /* Append the body of a header that describes the next one, and a NUL that is
  * not counted. */
 static int read_special(struct tar_reader *r, const struct tar_header *h,
@@ -121,10 +130,8 @@ static int read_special(struct tar_reader *r, const struct tar_header *h,
 
 	if (tar_unsigned(h->size, sizeof(h->size), &size) < 0)
 		return diag_set(diag, -EBADMSG, "malformed size");
-	if (size > SPECIAL_MAX || to->len + size > SPECIAL_MAX)
-		return diag_set(diag, -E2BIG,
-			"an extended header of more than %zu bytes",
-			SPECIAL_MAX);
+	if (size >= to->max || to->len + size >= to->max)
+		return too_large(to->max, diag);
 
 	char *data = buf_reserve(to, (size_t)size + 1);
 
@@ -300,124 +307,17 @@ static int read_map(struct tar_reader *r, const struct pax *pax,
 
 /* ---- members ---- */
 
-/* A copy of len bytes up to their first NUL, in exactly these bytes. */
-static int set_text(struct buf *to, const char *data, size_t len)
-{
-	buf_reset(to);
-
-	int err = buf_add(to, data, strnlen(data, len));
-
-	if (err == 0)
-		err = buf_add(to, "", 1);
-	if (err == 0)
-		to->len--;
-	return err;
-}
-
-/* From the extended header, the long name, or the block: the first there is. */
-static int set_name(struct buf *to, struct span pax, const struct buf *longer,
-	struct span block)
-{
-	if (pax.data) {
-		if (memchr(pax.data, '\0', pax.len))
-			return -EBADMSG;
-		return set_text(to, pax.data, pax.len);
-	}
-	if (longer->len)
-		return set_text(to, longer->data, longer->len);
-	return set_text(to, block.data, block.len);
-}
-
-static int read_names(struct tar_reader *r, const struct pax *pax,
-	const struct tar_header *h, struct diag *diag)
-{
-	char name[TAR_NAME_MAX];
-	struct tar_member *m = &r->member;
-	struct span path = pax->sparse_name.data ? pax->sparse_name : pax->path;
-	bool has_owner = tar_header_is_ustar(h) || tar_header_is_gnu(h);
-	struct span link = {h->linkname, sizeof(h->linkname)};
-	struct span uname = {h->uname, has_owner ? sizeof(h->uname) : 0};
-	struct span gname = {h->gname, has_owner ? sizeof(h->gname) : 0};
-	struct buf none = {0};
-	int err = set_name(
-		&m->path, path, &r->long_name, tar_header_name(h, name));
-
-	if (err == 0)
-		err = set_name(&m->target, pax->linkpath, &r->long_link, link);
-	if (err == 0)
-		err = set_name(&m->uname, pax->uname, &none, uname);
-	if (err == 0)
-		err = set_name(&m->gname, pax->gname, &none, gname);
-	if (err == -EBADMSG)
-		return diag_set(diag, err, "a name with a NUL in it");
-	return err < 0 ? diag_errno(diag, err, "reading the archive") : 0;
-}
-
-static int read_numbers(struct tar_member *m, const struct pax *pax,
-	const struct tar_header *h, struct diag *diag)
-{
-	struct span none = {0};
-	bool device = m->type == '3' || m->type == '4';
-	int err = tar_number_32(none, h->mode, sizeof(h->mode), &m->mode);
-
-	m->mode &= 07777;
-	m->major = m->minor = 0;
-	if (err == 0)
-		err = tar_number_32(pax->uid, h->uid, sizeof(h->uid), &m->uid);
-	if (err == 0)
-		err = tar_number_32(pax->gid, h->gid, sizeof(h->gid), &m->gid);
-	if (err == 0 && device)
-		err = tar_number_32(
-			pax->devmajor, h->major, sizeof(h->major), &m->major);
-	if (err == 0 && device)
-		err = tar_number_32(
-			pax->devminor, h->minor, sizeof(h->minor), &m->minor);
-	m->mtime_nsec = 0;
-	if (err == 0)
-		err = pax->mtime.data
-			      ? span_time(pax->mtime, &m->mtime, &m->mtime_nsec)
-			      : tar_number(
-					h->mtime, sizeof(h->mtime), &m->mtime);
-	if (err == 0)
-		err = pax->size.data ? span_number(pax->size, &m->stored)
-				     : tar_unsigned(h->size, sizeof(h->size),
-					       &m->stored);
-	if (err < 0 || m->stored > INT64_MAX)
-		return diag_set(diag, -EBADMSG, "malformed number in a header");
-	m->size = m->stored;
-	return 0;
-}
-
-/* The types of struct tar_member; '\0' for one that is not understood. */
-static char member_type(const struct tar_header *h, const struct tar_member *m)
-{
-	bool slash = m->path.len && m->path.data[m->path.len - 1] == '/';
-
-	switch (h->type) {
-	case '\0':
-	case '0':
-	case '7':			  /* contiguous: a file like others */
-		return slash ? '5' : '0'; /* v7 had no type for folders */
-	case 'S': return tar_header_is_gnu(h) ? '0' : '\0';
-	case 'D': return '5'; /* GNU: with a list of names */
-	default: return h->type >= '1' && h->type <= '6' ? h->type : '\0';
-	}
-}
-
-/* Do bytes follow? POSIX says no for most types whatever the size says, and GNU
- * tar and its elders never have any behind a hard link. */
-static bool has_body(const struct tar_header *h, char type)
-{
-	if (h->type == 'D')
-		return true;
-	return type == '0' || (type == '1' && tar_header_is_ustar(h));
-}
-
 static int read_member(
 	struct tar_reader *r, const struct tar_header *h, struct diag *diag)
 {
 	struct tar_member *m = &r->member;
 	struct pax pax = {0};
+	const struct tar_headers from = {
+		.block = h,
+		.pax = &pax,
+		.long_name = &r->long_name,
+		.long_link = &r->long_link,
+	};
 	struct span text[2];
 
 	tar_map_done(&m->map);
@@ -429,23 +329,8 @@ static int read_member(
 	if (err == 0)
 		err = pax_read(&pax, text[1], &m->map, diag);
 	if (err == 0)
-		err = read_names(r, &pax, h, diag);
-	if (err < 0)
-		return err;
-	m->type = member_type(h, m);
-	if (!m->type)
-		return diag_set(diag, -EOPNOTSUPP,
-			"a member of the unknown type '%c'", h->type);
-	err = read_numbers(m, &pax, h, diag);
-	if (err < 0)
-		return err;
-	if (!has_body(h, m->type)) {
-		if (m->type == '5' && m->stored && h->type != '5')
-			return diag_set(diag, -EBADMSG,
-				"a name for a folder, but a file's content");
-		m->size = m->stored = 0;
-	}
-	if (m->type == '0')
+		err = tar_member_fill(m, &from, diag);
+	if (err == 0 && m->type == '0')
 		err = read_map(r, &pax, h, diag);
 	r->left = m->stored;
 	r->padding = padding_of(m->stored);
@@ -470,6 +355,41 @@ static int read_end(struct tar_reader *r, struct diag *diag)
 	}
 }
 
+/* Does a header have a record of this key? */
+static bool has_key(struct span text, struct span key)
+{
+	struct span k, value;
+
+	while (pax_next(&text, &k, &value) > 0) {
+		if (k.len == key.len && memcmp(k.data, key.data, k.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Records for all further members: what was said before about another thing
+ * still holds. Each key is kept once, since all are read for each member. */
+static int read_global(
+	struct tar_reader *r, const struct tar_header *h, struct diag *diag)
+{
+	_cleanup_buf_ struct buf text = {.max = GLOBAL_MAX};
+	struct span old = {r->global.data, r->global.len}, key, value;
+	int err = read_special(r, h, &text, diag);
+
+	if (err < 0)
+		return err;
+	for (struct span at = old; pax_next(&old, &key, &value) > 0; at = old) {
+		if (has_key((struct span){text.data, text.len}, key))
+			continue;
+		if (buf_add(&text, at.data, (size_t)(old.data - at.data)) < 0)
+			return too_large(GLOBAL_MAX, diag);
+	}
+	buf_done(&r->global);
+	r->global = text;
+	text = (struct buf){0};
+	return 0;
+}
+
 /* A header that is no member: 1 when it was one, 0 for a member's. */
 static int read_extra(
 	struct tar_reader *r, const struct tar_header *h, struct diag *diag)
@@ -480,7 +400,7 @@ static int read_extra(
 	switch (h->type) {
 	case 'x':
 	case 'X': err = read_special(r, h, &r->local, diag); break;
-	case 'g': err = read_special(r, h, &r->global, diag); break;
+	case 'g': err = read_global(r, h, diag); break;
 	case 'L': err = read_long(r, h, &r->long_name, diag); break;
 	case 'K': err = read_long(r, h, &r->long_link, diag); break;
 	case 'V': /* the name of the volume */

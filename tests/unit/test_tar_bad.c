@@ -55,7 +55,7 @@ static const struct bad bad[] = {
 					      .data = "1",
 					      .len = 1}}},
 	{"a folder, but a file's content", -EBADMSG, {TAR_FILE("d/", "x")}},
-	{"extended header of more than", -E2BIG,
+	{"extended headers of more than", -E2BIG,
 		{{.name = "x", .type = 'x', .size = "00100000000\0"}}},
 	{"that no member follows", -EBADMSG,
 		{{.name = "x", .type = 'L', .data = "long", .len = 4}}},
