@@ -102,8 +102,9 @@ static char member_type(const struct tar_header *h, const struct tar_member *m)
 	switch (h->type) {
 	case '\0':
 	case '0':
-	case '7':			  /* contiguous: a file like others */
-		return slash ? '5' : '0'; /* v7 had no type for folders */
+	case '7': /* contiguous: a file like others */
+		/* v7 had no type for folders */
+		return slash ? '5' : '0';
 	case 'S': return tar_header_is_gnu(h) ? '0' : '\0';
 	case 'D': return '5'; /* GNU: with a list of names */
 	default: return h->type >= '1' && h->type <= '6' ? h->type : '\0';
