@@ -12,13 +12,12 @@
 
 const struct tree_options tar_plain = {.numeric = true, .spool_dir = "/tmp"};
 
-static struct tree *seal(int r, struct tree *t, struct diag *diag)
+static void seal(int r, struct tree *t, struct diag *diag)
 {
 	if (r == 0)
 		r = tree_seal(t, diag);
 	if (r < 0)
 		fail_msg("%d: %s", r, diag->text);
-	return t;
 }
 
 struct tree *tree_of_folder(const char *path, const struct tree_options *opt)
@@ -26,8 +25,10 @@ struct tree *tree_of_folder(const char *path, const struct tree_options *opt)
 	const struct tree_options none = {0};
 	struct tree *t = NULL;
 	struct diag diag = {0};
+	int r = tree_scan(path, opt ? opt : &none, &t, &diag);
 
-	return seal(tree_scan(path, opt ? opt : &none, &t, &diag), t, &diag);
+	seal(r, t, &diag);
+	return t;
 }
 
 struct tree *tree_of_tar(const char *path, const struct tree_options *opt)
@@ -37,8 +38,11 @@ struct tree *tree_of_tar(const char *path, const struct tree_options *opt)
 	struct diag diag = {0};
 
 	assert_true(fd >= 0);
-	return seal(
-		tree_read_tar(fd, opt ? opt : &tar_plain, &t, &diag), t, &diag);
+
+	int r = tree_read_tar(fd, opt ? opt : &tar_plain, &t, &diag);
+
+	seal(r, t, &diag);
+	return t;
 }
 
 int tar_read_bytes(const void *data, size_t len, const struct tree_options *opt,

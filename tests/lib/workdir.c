@@ -6,6 +6,7 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -151,6 +152,13 @@ void workdir_run(const char *const argv[])
 		free(args[i]);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		fail_msg("%s ended with status %d", argv[0], status);
+}
+
+void workdir_few_descriptors(void)
+{
+	const struct rlimit few = {32, 32};
+
+	MUST(setrlimit(RLIMIT_NOFILE, &few) == 0);
 }
 
 /* u::rw- u:1000:rw- g::r-- m::rw- o::--- */

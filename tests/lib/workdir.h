@@ -29,6 +29,9 @@ void workdir_remove(const struct workdir *s, const char *name);
 /* Run a program with arguments that end with NULL; it must end with 0. */
 void workdir_run(const char *const argv[]);
 
+/* Let this process open no more than 32 descriptors from now on. */
+void workdir_few_descriptors(void);
+
 /* One of each kind of thing an image can hold (devices and privileged
  * attributes when we are root), below the folder name, which is made. */
 void workdir_all_kinds(const struct workdir *s, const char *name);

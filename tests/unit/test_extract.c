@@ -190,13 +190,14 @@ static void test_deep(void **state)
 	_cleanup_(tree_free) struct tree *t = NULL, *back = NULL;
 	_cleanup_(image_free) struct image *img = NULL;
 
+	workdir_few_descriptors();
 	assert_int_equal(tree_new(&t), 0);
 
 	struct tree_node *n = tree_root(t);
 
 	n->uid = getuid();
 	n->gid = getgid();
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 1000; i++) {
 		struct tree_node *d = tree_add_node(t, S_IFDIR | 0755);
 
 		d->uid = getuid();

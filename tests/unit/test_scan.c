@@ -93,7 +93,8 @@ static void test_socket(void **state)
 	assert_int_equal(tree_at(t, "sock")->mode & S_IFMT, S_IFSOCK);
 }
 
-/* Deeper than descriptors or PATH_MAX would allow, and its file opened. */
+/* Deeper than the descriptors that we leave ourselves, and PATH_MAX, would
+ * allow; and its file opened. (Deeper still takes the file system long.) */
 static void test_deep(void **state)
 {
 	const struct workdir *s = *state;
@@ -101,7 +102,8 @@ static void test_deep(void **state)
 	_cleanup_(tree_free) struct tree *t = NULL;
 	struct tree_node *n;
 
-	for (int i = 0; i < 5000; i++) {
+	workdir_few_descriptors();
+	for (int i = 0; i < 1000; i++) {
 		assert_int_equal(mkdirat(fd, "ten-bytes!", 0755), 0);
 
 		int next = openat(fd, "ten-bytes!", O_PATH | O_CLOEXEC);
@@ -116,8 +118,8 @@ static void test_deep(void **state)
 	assert_int_equal(write(f, "deep", 4), 4);
 	close_cleanup(&f);
 	t = tree_of_folder(s->path, NULL);
-	assert_int_equal(tree_node_count(t), 5002);
-	n = tree_node(t, 5002);
+	assert_int_equal(tree_node_count(t), 1002);
+	n = tree_node(t, 1002);
 
 	uint64_t off;
 
