@@ -2,7 +2,7 @@
 /* Mount points of this process; see mountinfo.h. */
 #include "fs/base/mountinfo.h"
 
-#include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 void mountinfo_done(struct mountinfo *m)
@@ -37,13 +37,11 @@ static char *unescape(const char *text, size_t len)
 	return ret;
 }
 
-/* The next field of *line, unescaped. */
+/* The next field of *line, unescaped. Two spaces have an empty one between. */
 static int take_field(const char **line, char **ret)
 {
 	size_t len = strcspn(*line, " \n");
 
-	if (len == 0)
-		return -EINVAL;
 	if (ret) {
 		*ret = unescape(*line, len);
 		if (!*ret)
@@ -62,16 +60,23 @@ int mountinfo_parse(const char *line, struct mountinfo *ret)
 {
 	struct mountinfo m = {0};
 	const char *dash = strstr(line, " - ");
-	int r = dash ? 0 : -EINVAL;
 
-	if (sscanf(line, "%*u %*u %u:%u", &m.major, &m.minor) != 2)
-		r = -EINVAL;
-	for (int i = 0; r == 0 && i < 5; i++)
+	if (!dash || sscanf(line, "%u %u %u:%u", &m.id, &m.parent, &m.major,
+			     &m.minor) != 4)
+		return -EINVAL;
+
+	int r = 0;
+
+	for (int i = 0; r == 0 && i < 6; i++)
 		r = take_field(&line, i == 4 ? &m.dir : NULL);
+	if (r == 0 && (line > dash + 1 || *m.dir != '/'))
+		r = -EINVAL;
 	if (r == 0) {
 		line = dash + 3;
 		r = take_field(&line, &m.fstype);
 	}
+	if (r == 0 && (!*m.fstype || !*line || *line == '\n'))
+		r = -EINVAL;
 	if (r == 0)
 		r = take_field(&line, &m.source);
 	if (r < 0) {
@@ -82,32 +87,117 @@ int mountinfo_parse(const char *line, struct mountinfo *ret)
 	return 0;
 }
 
-/* The last mount on an absolute path without links: the one on top. */
-int mountinfo_find_absolute(const char *dir, struct mountinfo *ret)
+/* The mounts on the way to a path. */
+struct mounts {
+	struct mountinfo *all; /* owned; count of them */
+	size_t count, cap;
+};
+
+static void mounts_done(struct mounts *ms)
+{
+	for (size_t i = 0; i < ms->count; i++)
+		mountinfo_done(&ms->all[i]);
+	free(ms->all);
+}
+
+/* Is it the path itself, or a folder above it? */
+static bool is_on_way(const char *dir, const char *path)
+{
+	size_t len = strlen(dir);
+
+	if (strcmp(dir, "/") == 0)
+		return *path == '/';
+	return strncmp(path, dir, len) == 0 &&
+	       (path[len] == '/' || path[len] == '\0');
+}
+
+static int read_mounts(const char *path, struct mounts *ret)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
 	_cleanup_free_ char *line = NULL;
-	struct mountinfo found = {0};
 	size_t room = 0;
-	int r = 0;
 
 	if (!f)
 		return -errno;
-	while (r >= 0 && getline(&line, &room, f) > 0) {
+	while (getline(&line, &room, f) > 0) {
 		struct mountinfo m;
+		int r = mountinfo_parse(line, &m);
 
-		if (mountinfo_parse(line, &m) < 0)
+		if (r == -EINVAL)
 			continue;
-		if (strcmp(m.dir, dir) == 0) {
-			mountinfo_done(&found);
-			found = m;
-			r = 1;
-		} else {
+		if (r < 0)
+			return r;
+		if (!is_on_way(m.dir, path)) {
 			mountinfo_done(&m);
+			continue;
 		}
+		if (ret->count == ret->cap) {
+			size_t cap = ret->cap ? ret->cap * 2 : 16;
+			void *all = reallocarray(ret->all, cap, sizeof(m));
+
+			if (!all) {
+				mountinfo_done(&m);
+				return -ENOMEM;
+			}
+			ret->all = all;
+			ret->cap = cap;
+		}
+		ret->all[ret->count++] = m;
 	}
-	if (r == 1)
-		*ret = found;
+	return 0;
+}
+
+/* Where does the mount lie: on cur, or, when that is NULL, on none of them? */
+static bool lies_on(const struct mounts *ms, const struct mountinfo *m,
+	const struct mountinfo *cur)
+{
+	if (cur)
+		return m != cur && m->parent == cur->id;
+	for (size_t i = 0; i < ms->count; i++) {
+		if (&ms->all[i] != m && ms->all[i].id == m->parent)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * As the kernel walks: from a mount to the one that lies on it first on the way
+ * to the path. What another mount hides is so never met, and the order of the
+ * lines does not matter: it is not the order of the mounts on one folder.
+ */
+static struct mountinfo *walk_mounts(const struct mounts *ms)
+{
+	struct mountinfo *cur = NULL;
+
+	for (size_t steps = 0; steps < ms->count; steps++) {
+		struct mountinfo *next = NULL;
+
+		for (size_t i = 0; i < ms->count; i++) {
+			struct mountinfo *m = &ms->all[i];
+
+			if (lies_on(ms, m, cur) &&
+				(!next || strlen(m->dir) < strlen(next->dir)))
+				next = m;
+		}
+		if (!next)
+			break;
+		cur = next;
+	}
+	return cur;
+}
+
+int mountinfo_find_absolute(const char *dir, struct mountinfo *ret)
+{
+	struct mounts ms = {0};
+	int r = read_mounts(dir, &ms);
+	struct mountinfo *top = r == 0 ? walk_mounts(&ms) : NULL;
+
+	if (top && strcmp(top->dir, dir) == 0) {
+		*ret = *top;
+		*top = (struct mountinfo){0};
+		r = 1;
+	}
+	mounts_done(&ms);
 	return r;
 }
 

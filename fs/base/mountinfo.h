@@ -10,9 +10,10 @@
 #define MOUNTINFO_FSTYPE "fuse.stele"
 
 struct mountinfo {
+	uint32_t id, parent;   /* of the mount, and of what it lies on */
 	char *dir;	       /* as the kernel names it, unescaped; owned */
 	char *fstype;	       /* owned */
-	char *source;	       /* unescaped; owned */
+	char *source;	       /* unescaped, may be empty; owned */
 	uint32_t major, minor; /* device number of the file system */
 };
 
@@ -20,9 +21,10 @@ void mountinfo_done(struct mountinfo *m);
 
 /*
  * What is mounted on dir, which may be relative or a link; of several the one
- * on top. The mounted file system is not asked anything where that can be
- * avoided: its server may be dead or stuck. 1 and *ret; 0 when nothing is
- * mounted there; -ENOENT and the like when there is no such folder.
+ * on top, and not one that another mount hides. The mounted file system is not
+ * asked anything where that can be avoided: its server may be dead or stuck. 1
+ * and *ret; 0 when nothing is mounted there; -ENOENT and the like when there is
+ * no such folder.
  */
 int mountinfo_find(const char *dir, struct mountinfo *ret) must_check;
 
