@@ -3,6 +3,7 @@
 #include "fs/mount/point.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -10,6 +11,9 @@
 #include "fs/base/mountinfo.h"
 
 #define FUSE_DEVICE "/dev/fuse"
+
+/* As many as the kernel follows. */
+#define LINKS_MAX 40
 
 /* Does path lie at or below folder? Both absolute and without links. */
 static bool lies_below(const char *path, const char *folder)
@@ -22,11 +26,51 @@ static bool lies_below(const char *path, const char *folder)
 	       (path[len] == '/' || path[len] == '\0');
 }
 
+/* The folder of a path, without what links it has. */
+static char *real_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *folder =
+		slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+
+	return folder ? realpath(folder, NULL) : NULL;
+}
+
+/*
+ * Where a file is, or, when it is not there yet, the folder in which it will be
+ * made: also at the end of links that lead to nothing yet. NULL: unknown.
+ */
+static char *real_place(const char *path)
+{
+	_cleanup_free_ char *at = strdup(path);
+
+	for (int links = 0; at && links <= LINKS_MAX; links++) {
+		char target[PATH_MAX];
+		char *next = realpath(at, NULL);
+
+		if (next || errno != ENOENT)
+			return next;
+
+		_cleanup_free_ char *folder = real_folder(at);
+		ssize_t len = readlink(at, target, sizeof(target) - 1);
+
+		if (len < 0 || !folder)
+			return take_ptr(folder);
+		target[len] = '\0';
+		free(take_ptr(at));
+		if (asprintf(&next, "%s/%s", target[0] == '/' ? "" : folder,
+			    target) < 0)
+			return NULL;
+		at = next;
+	}
+	return NULL;
+}
+
 /* What lies below the mount point would be hidden by the mount from us too. */
 static int check_outside(const char *what, const char *path,
 	const char *mount_point, struct diag *diag)
 {
-	_cleanup_free_ char *real = realpath(path, NULL);
+	_cleanup_free_ char *real = real_place(path);
 
 	if (!lies_below(real ? real : path, mount_point))
 		return 0;
