@@ -11,6 +11,9 @@
 
 /* Room for the 65,536 groups that a process can have. */
 #define STATUS_MAX (1u << 20)
+/* Where ids are shown that have no number in the reader's user namespace
+ * (linux/highuid.h, DEFAULT_OVERFLOWGID). */
+#define OVERFLOW_GID 65534
 /* Linux allows 340 lines in an id map. */
 #define MAP_MAX (64u << 10)
 
@@ -133,14 +136,26 @@ static void load(struct caller *c)
 	c->visible = true;
 }
 
+/* Does our user namespace know all groups there are? */
+static bool knows_all_groups(void)
+{
+	_cleanup_buf_ struct buf text = {.max = MAP_MAX};
+	uint32_t inside, outside, count;
+
+	return read_proc(getpid(), "gid_map", &text) == 0 &&
+	       sscanf(text.data, "%u %u %u", &inside, &outside, &count) == 3 &&
+	       inside == 0 && count == UINT32_MAX;
+}
+
 bool caller_in_group(struct caller *c, gid_t gid)
 {
 	if (c->gid == gid)
 		return true;
 	load(c);
 	for (size_t i = 0; i < c->group_count; i++) {
+		/* Any group that we do not know is shown as this one. */
 		if (c->groups[i] == gid)
-			return true;
+			return gid != OVERFLOW_GID || knows_all_groups();
 	}
 	return false;
 }
