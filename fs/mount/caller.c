@@ -120,15 +120,18 @@ static void load(struct caller *c)
 		return;
 
 	const char *uids = field(status.data, "Uid");
+	const char *gids = field(status.data, "Gid");
 	const char *groups = field(status.data, "Groups");
 	const char *effective = field(status.data, "CapEff");
 	const char *permitted = field(status.data, "CapPrm");
-	unsigned fsuid;
+	unsigned fsuid, fsgid;
 
-	if (!uids || !groups || !effective || !permitted ||
-		sscanf(uids, "%*u %*u %*u %u", &fsuid) != 1)
+	if (!uids || !gids || !groups || !effective || !permitted ||
+		sscanf(uids, "%*u %*u %*u %u", &fsuid) != 1 ||
+		sscanf(gids, "%*u %*u %*u %u", &fsgid) != 1)
 		return;
 	c->status_fsuid = fsuid;
+	c->status_fsgid = fsgid;
 	c->effective = strtoull(effective, NULL, 16);
 	c->permitted = strtoull(permitted, NULL, 16);
 	parse_groups(c, groups);
@@ -160,13 +163,14 @@ bool caller_in_group(struct caller *c, gid_t gid)
 	return false;
 }
 
-/* Is an id of ours mapped by /proc/TID/uid_map or gid_map? */
-static bool is_mapped(pid_t tid, const char *map, uint32_t id)
+/* What /proc/TID/uid_map or gid_map makes of an id of ours. -ENOENT. */
+static int map_id(pid_t tid, const char *map, uint32_t id, uint32_t *ret)
 {
 	_cleanup_buf_ struct buf text = {.max = MAP_MAX};
+	int r = read_proc(tid, map, &text);
 
-	if (read_proc(tid, map, &text) < 0)
-		return false;
+	if (r < 0)
+		return r;
 
 	char *next = text.data;
 
@@ -174,36 +178,62 @@ static bool is_mapped(pid_t tid, const char *map, uint32_t id)
 		uint32_t inside, outside, count;
 
 		if (sscanf(line, "%u %u %u", &inside, &outside, &count) == 3 &&
-			id >= outside && id - outside < count)
-			return true;
+			id >= outside && id - outside < count) {
+			*ret = inside + (id - outside);
+			return 0;
+		}
 	}
-	return false;
+	return -ENOENT;
+}
+
+static bool is_mapped(const struct caller *c, const char *map, uint32_t id)
+{
+	uint32_t inside;
+
+	return c->same_user_ns || map_id(c->tid, map, id, &inside) == 0;
+}
+
+/* Is the caller root in its own user namespace? */
+static bool is_root(const struct caller *c)
+{
+	uint32_t inside = c->uid;
+
+	return (c->same_user_ns ||
+		       map_id(c->tid, "uid_map", c->uid, &inside) == 0) &&
+	       inside == 0;
 }
 
 /*
  * The capability sets in /proc are those of the thread. access(2) works on a
- * copy: when it stands in for another user (the real one), the copy has no
- * capabilities, or the permitted ones when that user is root.
+ * copy: when it stands in for another user or group (the real ones), the copy
+ * has no capabilities, or the permitted ones when that user is root.
  */
 static uint64_t capabilities(const struct caller *c)
 {
-	if (c->is_access && c->uid != c->status_fsuid)
-		return c->uid == 0 ? c->permitted : 0;
-	return c->effective;
+	if (!c->is_access ||
+		(c->uid == c->status_fsuid && c->gid == c->status_fsgid))
+		return c->effective;
+	return is_root(c) ? c->permitted : 0;
+}
+
+static bool has(struct caller *c, int cap)
+{
+	load(c);
+	return c->visible && capabilities(c) & UINT64_C(1) << cap;
 }
 
 bool caller_has_capability(struct caller *c, int cap, uid_t uid, gid_t gid)
 {
-	load(c);
-	if (!c->visible || !(capabilities(c) & UINT64_C(1) << cap))
-		return false;
-	return c->same_user_ns || (is_mapped(c->tid, "uid_map", uid) &&
-					  is_mapped(c->tid, "gid_map", gid));
+	return caller_has_capability_over_user(c, cap, uid) &&
+	       is_mapped(c, "gid_map", gid);
+}
+
+bool caller_has_capability_over_user(struct caller *c, int cap, uid_t uid)
+{
+	return has(c, cap) && is_mapped(c, "uid_map", uid);
 }
 
 bool caller_is_capable(struct caller *c, int cap)
 {
-	load(c);
-	return c->visible && c->same_user_ns &&
-	       (capabilities(c) & UINT64_C(1) << cap);
+	return has(c, cap) && c->same_user_ns;
 }

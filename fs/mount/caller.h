@@ -18,8 +18,10 @@ struct caller {
 	gid_t gid;
 
 	/*
-	 * access(2) asks with the real ids and with the capabilities that go
-	 * with them, which /proc does not show: see caller_has_capability.
+	 * An ACCESS request: access(2) asks with the real ids and with the
+	 * capabilities that go with them, which /proc does not show. Where the
+	 * real ids are the effective ones nothing tells it from a chdir(2),
+	 * which has the effective capabilities, and so do we then.
 	 */
 	bool is_access;
 
@@ -27,6 +29,7 @@ struct caller {
 	bool loaded;
 	bool visible; /* /proc answered; else nothing below is known */
 	uid_t status_fsuid;
+	gid_t status_fsgid;
 	uint64_t effective, permitted; /* capability sets */
 	gid_t *groups;
 	size_t group_count;
@@ -46,6 +49,9 @@ bool caller_in_group(struct caller *c, gid_t gid);
  * none.
  */
 bool caller_has_capability(struct caller *c, int cap, uid_t uid, gid_t gid);
+
+/* The same where only the owner need be mapped (inode_owner_or_capable). */
+bool caller_has_capability_over_user(struct caller *c, int cap, uid_t uid);
 
 /* The same for the whole machine: only in our own user namespace. */
 bool caller_is_capable(struct caller *c, int cap);

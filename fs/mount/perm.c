@@ -171,7 +171,7 @@ int perm_check(const struct image *img, const struct image_node *node,
 bool perm_is_owner(const struct image_node *node, struct caller *c)
 {
 	return c->uid == node->uid ||
-	       caller_has_capability(c, CAP_FOWNER, node->uid, node->gid);
+	       caller_has_capability_over_user(c, CAP_FOWNER, node->uid);
 }
 
 bool perm_may_delete(const struct image *img, const struct image_node *dir,
