@@ -124,14 +124,11 @@ static void load(struct caller *c)
 	const char *groups = field(status.data, "Groups");
 	const char *effective = field(status.data, "CapEff");
 	const char *permitted = field(status.data, "CapPrm");
-	unsigned fsuid, fsgid;
 
 	if (!uids || !gids || !groups || !effective || !permitted ||
-		sscanf(uids, "%*u %*u %*u %u", &fsuid) != 1 ||
-		sscanf(gids, "%*u %*u %*u %u", &fsgid) != 1)
+		sscanf(uids, "%u %*u %*u %u", &c->real_uid, &c->fs_uid) != 2 ||
+		sscanf(gids, "%u %*u %*u %u", &c->real_gid, &c->fs_gid) != 2)
 		return;
-	c->status_fsuid = fsuid;
-	c->status_fsgid = fsgid;
 	c->effective = strtoull(effective, NULL, 16);
 	c->permitted = strtoull(permitted, NULL, 16);
 	parse_groups(c, groups);
@@ -186,11 +183,19 @@ static int map_id(pid_t tid, const char *map, uint32_t id, uint32_t *ret)
 	return -ENOENT;
 }
 
+/* Does the kernel act for our root, with whom this thread has no ids in
+ * common? */
+static bool is_other_root(const struct caller *c)
+{
+	return c->uid == 0 && c->fs_uid != 0 && c->real_uid != 0;
+}
+
 static bool is_mapped(const struct caller *c, const char *map, uint32_t id)
 {
 	uint32_t inside;
 
-	return c->same_user_ns || map_id(c->tid, map, id, &inside) == 0;
+	return c->same_user_ns || is_other_root(c) ||
+	       map_id(c->tid, map, id, &inside) == 0;
 }
 
 /* Is the caller root in its own user namespace? */
@@ -204,16 +209,23 @@ static bool is_root(const struct caller *c)
 }
 
 /*
- * The capability sets in /proc are those of the thread. access(2) works on a
- * copy: when it stands in for another user or group (the real ones), the copy
- * has no capabilities, or the permitted ones when that user is root.
+ * The capability sets in /proc are those of the thread, and so are its ids. A
+ * request with other ids was made by the kernel on a copy. access(2) (and each
+ * look-up on its way) has the real ids, and no capabilities, or the permitted
+ * ones when that user is root. Any other ids are those of somebody for whom the
+ * kernel works while this thread waits, such as who mounted an overlay above
+ * us: no thread can bring that about by itself. If that is root, it may all.
+ *
+ * Where the real ids are the effective ones nothing tells access(2), which has
+ * no capabilities then, from chdir(2), which has them: they count.
  */
 static uint64_t capabilities(const struct caller *c)
 {
-	if (!c->is_access ||
-		(c->uid == c->status_fsuid && c->gid == c->status_fsgid))
+	if (c->uid == c->fs_uid && c->gid == c->fs_gid)
 		return c->effective;
-	return is_root(c) ? c->permitted : 0;
+	if (c->uid == c->real_uid && c->gid == c->real_gid)
+		return is_root(c) ? c->permitted : 0;
+	return is_other_root(c) ? ~UINT64_C(0) : 0;
 }
 
 static bool has(struct caller *c, int cap)
@@ -235,5 +247,5 @@ bool caller_has_capability_over_user(struct caller *c, int cap, uid_t uid)
 
 bool caller_is_capable(struct caller *c, int cap)
 {
-	return has(c, cap) && c->same_user_ns;
+	return has(c, cap) && (c->same_user_ns || is_other_root(c));
 }

@@ -17,19 +17,11 @@ struct caller {
 	uid_t uid; /* fsuid and fsgid in our user namespace */
 	gid_t gid;
 
-	/*
-	 * An ACCESS request: access(2) asks with the real ids and with the
-	 * capabilities that go with them, which /proc does not show. Where the
-	 * real ids are the effective ones nothing tells it from a chdir(2),
-	 * which has the effective capabilities, and so do we then.
-	 */
-	bool is_access;
-
 	/* Filled by the first question that needs them; owned. */
 	bool loaded;
 	bool visible; /* /proc answered; else nothing below is known */
-	uid_t status_fsuid;
-	gid_t status_fsgid;
+	uid_t real_uid, fs_uid; /* of the thread: a request may come with */
+	gid_t real_gid, fs_gid; /* others, see capabilities in caller.c */
 	uint64_t effective, permitted; /* capability sets */
 	gid_t *groups;
 	size_t group_count;

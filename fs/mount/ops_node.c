@@ -220,7 +220,6 @@ void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 		return;
 	}
 	op_caller(req, &c);
-	c.is_access = true;
 
 	int r = perm_check(mount_of(req)->img, &node, &c,
 		(unsigned)mask & (PERM_READ | PERM_WRITE | PERM_EXEC));

@@ -495,7 +495,6 @@ void op_access_refused(fuse_req_t req, const struct image_node *node, int mask)
 	struct caller c;
 
 	op_caller(req, &c);
-	c.is_access = true;
 	a.dac_denied = perm_check(mount_of(req)->img, node, &c,
 			       (unsigned)mask & 7) < 0;
 	caller_done(&c);
