@@ -109,8 +109,8 @@ static int check_super(struct image *img, const struct layout_super *super,
 			"superblock: %" PRIu32 " sections instead of %d",
 			le32toh(super->section_count), SECTION_COUNT);
 	if (super->features)
-		return diag_set(diag, -EBADMSG,
-			"superblock: unknown features %#" PRIx32,
+		return diag_set(diag, -EOPNOTSUPP,
+			"made by a newer stele: unknown features %#" PRIx32,
 			le32toh(super->features));
 	if (!all_zero(super->reserved, sizeof(super->reserved)))
 		return diag_set(diag, -EBADMSG,

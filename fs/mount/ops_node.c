@@ -255,6 +255,23 @@ static void reply_xattr(
 		(void)fuse_reply_buf(req, data, len);
 }
 
+/* What the kernel says on other file systems about a name without a handler
+ * (xattr_resolve_name); here it leaves that to us. */
+static int missing_xattr(const char *name)
+{
+	static const char *const prefixes[] = {
+		"user.", "trusted.", "security."};
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		size_t len = strlen(prefixes[i]);
+
+		if (strncmp(name, prefixes[i], len) == 0)
+			return name[len] ? -ENODATA : -EINVAL;
+	}
+	return strncmp(name, "system.posix_acl_", 17) == 0 ? -ENODATA
+							   : -EOPNOTSUPP;
+}
+
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct image_node node;
@@ -265,11 +282,15 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 
 	int r = image_xattr_get(mount_of(req)->img, &node, name, &x);
 
+	if (r == -ENODATA)
+		r = missing_xattr(name);
 	/*
-	 * Reading a user.* attribute takes read permission on the file; the
-	 * rules of the other namespaces are the kernel's (fs/xattr.c).
+	 * Reading a user.* attribute takes read permission on the file, and
+	 * so does one of no namespace; the rules of the others are the
+	 * kernel's (fs/xattr.c).
 	 */
-	if (strncmp(name, "user.", 5) == 0) {
+	if (strncmp(name, "user.", 5) == 0 ||
+		(r == -EOPNOTSUPP && strncmp(name, "system.", 7) != 0)) {
 		int denied = op_check(req, &node, PERM_READ);
 
 		if (denied < 0)

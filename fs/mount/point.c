@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "fs/base/mountinfo.h"
 
 #define FUSE_DEVICE "/dev/fuse"
+#define FUSE_DEVICE_NUMBER makedev(10, 229) /* devices.txt of Linux */
 
 /* As many as the kernel follows. */
 #define LINKS_MAX 40
@@ -138,7 +140,8 @@ static int open_device(struct diag *diag)
 	int err = errno;
 	struct stat st;
 
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))) {
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) ||
+			       st.st_rdev != FUSE_DEVICE_NUMBER)) {
 		(void)close(fd); /* was only opened to look at it */
 		fd = -1;
 		err = ENODEV;
