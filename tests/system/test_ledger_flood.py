@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing is refused that is not in the ledger: under a flood from many
+processes, and when the daemon is killed at any moment."""
+
+import collections
+import os
+import random
+import subprocess
+import time
+
+import pytest
+
+import support
+from support import NOBODY, PATIENCE
+
+PROCESSES = 8
+EACH = 20_000
+ROUNDS = 50
+
+# Refused calls of mixed kinds with the record of each; '@' is the number of
+# the call, so that some paths come again and again and some only once.
+MIXED = [
+    ("open file 1 0", "open", "/file", None),
+    (f"open file {os.O_RDWR | os.O_TRUNC} 0", "open", "/file", None),
+    (f"open pit/new-@ {os.O_WRONLY | os.O_CREAT} 0644", "create",
+     "/pit/new-@", None),
+    (f"open pit {os.O_TMPFILE | os.O_RDWR} 0600", "tmpfile", "/pit", None),
+    ("mkdir pit/dir-@", "mkdir", "/pit/dir-@", None),
+    ("unlink file", "unlink", "/file", None),
+    ("rmdir empty", "rmdir", "/empty", None),
+    ("rename file pit/moved-@ 0", "rename", "/file", "/pit/moved-@"),
+    ("symlink nowhere-@ pit/link-@", "symlink", "/pit/link-@", "nowhere-@"),
+    ("link file pit/hard-@ 0", "link", "/pit/hard-@", "/file"),
+    ("mknod pit/fifo-@ 010644", "mknod", "/pit/fifo-@", None),
+    ("chmod file 0777", "chmod", "/file", None),
+    ("chown file 1 1", "chown", "/file", None),
+    ("utimes file set", "utimes", "/file", None),
+    ("truncate file 7", "truncate", "/file", None),
+    ("setxattr file user.x v 0", "setxattr", "/file", None),
+    ("removexattr file user.tag", "removexattr", "/file", None),
+    ("access file 2 0", "access", "/file", None),
+]
+
+
+@pytest.fixture
+def image(stele, scratch):
+    source = os.path.join(scratch, "source")
+    for folder in ("", "pit", "empty"):
+        os.mkdir(os.path.join(source, folder))
+    with open(os.path.join(source, "file"), "w") as f:
+        f.write("content\n")
+    os.setxattr(os.path.join(source, "file"), "user.tag", b"value")
+    path = os.path.join(scratch, "flood.stele")
+    stele.build(source, path)
+    return path
+
+
+def expected(number):
+    """The record of the call with this number."""
+    _line, op, path, path2 = MIXED[number % len(MIXED)]
+    return (op, path.replace("@", str(number)),
+            path2.replace("@", str(number)) if path2 else None)
+
+
+def record(row):
+    return row["op"], row["path"], row.get("path2")
+
+
+def in_sequence(rows):
+    """The numbers have no gap and go up."""
+    numbers = [r["seq"] for r in rows]
+    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_flood_is_recorded_to_the_last(stele, scratch, image, attempt):
+    m = stele.mount(image, os.path.join(scratch, "mnt"))
+    script = [line for line, *_ in MIXED]
+    flood = {}
+    for i in range(PROCESSES):
+        uid = NOBODY if i % 2 else 0
+        flood[attempt.start(m, script, uid=uid, times=EACH)] = uid
+    for p in flood:
+        p.stdin.close()
+        p.stdin = None
+    refused = {}
+    for p in flood:
+        out, _ = p.communicate(timeout=PATIENCE)
+        assert p.returncode == 0
+        refused[p.pid] = [support.counts(line) for line in out.splitlines()]
+    m.umount()
+
+    by_process = collections.defaultdict(list)
+    rows = m.log()
+    for r in rows:
+        by_process[r["pid"]].append(r)
+    assert set(by_process) == set(refused)
+    for p, uid in flood.items():
+        # Every call was answered EROFS, so the records are known one by one.
+        assert sum(c["EROFS"] for c in refused[p.pid]) == EACH
+        assert all(set(c) == {"EROFS"} for c in refused[p.pid])
+        wanted = collections.Counter(expected(n) for n in range(EACH))
+        assert collections.Counter(map(record, by_process[p.pid])) == wanted
+        assert {r["uid"] for r in by_process[p.pid]} == {uid}
+    assert len(rows) == PROCESSES * EACH
+    assert in_sequence(rows)
+
+
+def answers_seen(path):
+    """(number, answer) of each call in a client's own log."""
+    with open(path, "rb") as f:
+        text = f.read()
+    # A line is written whole; so the last one is whole too.
+    assert not text or text.endswith(b"\n")
+    for line in text.decode().splitlines():
+        _index, number, answer = line.split()
+        yield int(number), answer
+
+
+def one_kill(m, scratch, attempt, pause, name):
+    """Clients write until the daemon is killed; {pid: numbers refused}."""
+    clients, logs = [], []
+    for i in range(3):
+        logs.append(os.path.join(scratch, f"answers-{name}-{i}"))
+        with open(logs[-1], "wb") as f:
+            clients.append(attempt.start(
+                m, [line for line, *_ in MIXED], stdout=f, times=1_000_000,
+                log=True, uid=NOBODY if i else 0))
+    for c in clients:
+        c.stdin.close()
+    support.wait_until(lambda: all(map(os.path.getsize, logs)),
+                       "the first answer of each client")
+    time.sleep(pause)
+    m.kill()
+    refused = {}
+    for c, log in zip(clients, logs):
+        assert c.wait(PATIENCE) == 0
+        seen = list(answers_seen(log))
+        refused[c.pid] = {n for n, answer in seen if answer == "EROFS"}
+        others = [answer for n, answer in seen if n not in refused[c.pid]]
+        # Only the death of the daemon may end the refusals.
+        assert set(others) <= {"ENOTCONN", "ECONNABORTED"}, others
+        assert others, "the client did not see the end"
+        os.unlink(log)
+    return refused
+
+
+def test_kill_loses_no_answered_refusal(stele, scratch, image, attempt):
+    seed = int(os.environ.get("STELE_TEST_SEED", time.time_ns() % 10**9))
+    print(f"STELE_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    ledger = os.path.join(scratch, "killed.ledger")
+    total, last = 0, 0
+    for i in range(ROUNDS):
+        m = stele.mount(image, os.path.join(scratch, "mnt"), ledger=ledger,
+                        foreground=True)
+        refused = one_kill(m, scratch, attempt, chance.uniform(0, 0.02), i)
+        rows = [r for r in m.log() if r["seq"] > last]
+        # The next mount went on where the last one was cut off.
+        assert rows and rows[0]["seq"] == last + 1 and in_sequence(rows)
+        last = rows[-1]["seq"]
+        for pid, numbers in refused.items():
+            held = collections.Counter(
+                record(r) for r in rows if r["pid"] == pid)
+            wanted = collections.Counter(map(expected, numbers))
+            assert not wanted - held, f"round {i}: lost {wanted - held}"
+            # One more may be recorded whose answer died with the daemon.
+            assert (held - wanted).total() <= 1
+            total += len(numbers)
+    assert total > ROUNDS * 3
+    # The file is sound, also in the eyes of the database itself.
+    sqlite = subprocess.run(["sqlite3", ledger, "pragma integrity_check"],
+                            stdout=subprocess.PIPE, text=True) \
+        if not support.have("sqlite3") else None
+    assert sqlite is None or sqlite.stdout.strip() == "ok"
