@@ -53,6 +53,8 @@ void attempt_die(const char *what)
 
 long long attempt_number(const char *text)
 {
+	/* Callers may be about to look at the errno of a call. */
+	int before = errno;
 	char *end;
 	long long n;
 
@@ -62,6 +64,7 @@ long long attempt_number(const char *text)
 		errno = EINVAL;
 		attempt_die(text);
 	}
+	errno = before;
 	return n;
 }
 
@@ -239,7 +242,7 @@ static void *run_all(void *arg)
 static void usage(void)
 {
 	(void)fprintf(stderr,
-		"usage: attempt [--uid N] [--gid N] [--groups N,N] "
+		"usage: attempt [--uid N] [--ruid N] [--gid N] [--groups N,N] "
 		"[--caps none|NAME,NAME] [--userns self|BASE] [--hold PATH] "
 		"[--times N] [--log] [--thread plain|lonely] ROOT\n");
 	exit(2);
@@ -249,6 +252,7 @@ static void option_take(struct run *r, int option, const char **hold)
 {
 	switch (option) {
 	case 'u': r->who.uid = attempt_number(optarg); break;
+	case 'r': r->who.ruid = attempt_number(optarg); break;
 	case 'g': r->who.gid = attempt_number(optarg); break;
 	case 'G': r->who.groups = optarg; break;
 	case 'c': r->who.caps = optarg; break;
@@ -283,6 +287,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"uid", required_argument, NULL, 'u'},
+		{"ruid", required_argument, NULL, 'r'},
 		{"gid", required_argument, NULL, 'g'},
 		{"groups", required_argument, NULL, 'G'},
 		{"caps", required_argument, NULL, 'c'},
@@ -294,7 +299,7 @@ int main(int argc, char **argv)
 		{0},
 	};
 	/* Static: a lonely thread outlives the stack of main. */
-	static struct run r = {.who = {.uid = -1, .gid = -1},
+	static struct run r = {.who = {.uid = -1, .ruid = -1, .gid = -1},
 		.place = {.root = -1, .held = -1}};
 	const char *hold = NULL;
 	int option;

@@ -38,6 +38,7 @@ extern const struct attempt_kind attempt_looks[];
 /* Who makes the calls. */
 struct attempt_identity {
 	int64_t uid, gid;   /* -1: as it is */
+	int64_t ruid;	    /* the real id when it is another; -1 */
 	const char *groups; /* "5,6"; "": none; NULL: as they are */
 	const char *caps;   /* "none" or names with commas; NULL: as they are */
 	/* "self": become root of a new user namespace that maps only the

@@ -165,7 +165,8 @@ void attempt_become(const struct attempt_identity *who)
 		syscall(SYS_setresgid, who->gid, who->gid, who->gid))
 		attempt_die("setresgid");
 	if (who->uid >= 0 &&
-		syscall(SYS_setresuid, who->uid, who->uid, who->uid))
+		syscall(SYS_setresuid, who->ruid >= 0 ? who->ruid : who->uid,
+			who->uid, who->uid))
 		attempt_die("setresuid");
 	if (who->caps)
 		become_capable(who->caps);

@@ -116,15 +116,6 @@ static int do_opath(const struct attempt_place *p, char *const *a)
 	return fd < 0 ? -errno : result_close(0, fd);
 }
 
-static int do_chdir(const struct attempt_place *p, char *const *a)
-{
-	int err = result(chdir(a[0]));
-
-	if (fchdir(p->root))
-		attempt_die("fchdir");
-	return err;
-}
-
 /* Do something in a child that cannot be undone; its errno comes back. */
 static int in_child(int (*what)(const char *path), const char *path)
 {
@@ -164,6 +155,24 @@ static int exec_it(const char *path)
 static int do_exec(const struct attempt_place *p, char *const *a)
 {
 	return in_child(exec_it, a[0]);
+}
+
+static int chdir_it(const char *path)
+{
+	return result(chdir(path));
+}
+
+static int do_chdir(const struct attempt_place *p, char *const *a)
+{
+	int err;
+
+	/* The way back may be closed by now. */
+	if (fchdir(p->root))
+		return in_child(chdir_it, a[0]);
+	err = chdir_it(a[0]);
+	if (fchdir(p->root))
+		attempt_die("fchdir");
+	return err;
 }
 
 static int chroot_it(const char *path)
@@ -334,13 +343,17 @@ static int do_held_open(const struct attempt_place *p, char *const *a)
 	return fd < 0 ? -errno : result_close(0, fd);
 }
 
+static int fchdir_it(const char *number)
+{
+	return result(fchdir((int)attempt_number(number)));
+}
+
 static int do_held_chdir(const struct attempt_place *p, char *const *a)
 {
-	int err = result(fchdir(p->held));
+	char number[16];
 
-	if (fchdir(p->root))
-		attempt_die("fchdir");
-	return err;
+	(void)snprintf(number, sizeof(number), "%d", p->held);
+	return in_child(fchdir_it, number);
 }
 
 static int do_held_reopen(const struct attempt_place *p, char *const *a)

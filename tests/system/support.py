@@ -99,14 +99,14 @@ class Attempt:
     def __init__(self, binary):
         self.binary = str(binary)
 
-    def command(self, root, uid=None, gid=None, groups=None, caps=None,
+    def command(self, root, uid=None, ruid=None, gid=None, groups=None, caps=None,
                 userns=None, hold=None, times=None, log=False, thread=None):
         words = [self.binary]
         if uid is not None and gid is None:
             gid = uid
         if uid is not None and groups is None:
             groups = ""
-        for name, value in (("uid", uid), ("gid", gid), ("groups", groups),
+        for name, value in (("uid", uid), ("ruid", ruid), ("gid", gid), ("groups", groups),
                             ("caps", caps), ("userns", userns), ("hold", hold),
                             ("times", times), ("thread", thread)):
             if value is not None:

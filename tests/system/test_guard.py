@@ -5,7 +5,7 @@ groups and capabilities, in cold caches and in those that root has warmed."""
 
 import itertools
 import os
-import shutil
+import re
 import signal
 import socket
 import stat
@@ -39,6 +39,8 @@ ACLS = {
 MODES = [0o000, 0o700, 0o400, 0o100, 0o711, 0o710, 0o750, 0o755, 0o705, 0o070,
          0o007, 0o001, 0o004, 0o040, 0o010, 0o600, 0o640, 0o644, 0o604, 0o555,
          0o111, 0o1777, 0o2755]
+FOLDER_MODES = [0o000, 0o700, 0o400, 0o711, 0o750, 0o755, 0o705, 0o070, 0o001,
+                0o010, 0o644, 0o1777]
 OWNERS = {"root": (0, 0), "root_a": (0, A), "nobody": (NOBODY, NOBODY),
           "user": (OWNER, OWNER), "user_a": (OWNER, A),
           "mapped": (BASE + 5, BASE + 5)}
@@ -61,6 +63,8 @@ WHO = {
     "root with other capabilities": {"uid": 0, "caps": "fowner,sys_admin"},
     "nobody that may search": {"uid": NOBODY, "caps": "dac_read_search"},
     "nobody that may override": {"uid": NOBODY, "caps": "dac_override"},
+    "root for nobody": {"uid": 0, "ruid": NOBODY},  # set-user-ID
+    "root as nobody": {"uid": NOBODY, "ruid": 0},
     "nobody, root of a namespace": {"uid": NOBODY, "userns": "self"},
     "root of a mapped namespace": {"userns": f"{BASE}"},
 }
@@ -90,14 +94,22 @@ def bind_socket(folder, name):
     os.close(fd)
 
 
+# No program: running it gives ENOEXEC to who may, and takes no time.
+NO_PROGRAM = b"#?\n"
+
+
+def put(path, mode):
+    with open(path, "wb") as f:
+        f.write(NO_PROGRAM)
+    os.chmod(path, mode)
+    os.setxattr(path, "user.tag", b"value")
+
+
 def fill(folder):
     """One of each below a folder; all open, so that the folder decides."""
-    shutil.copy("/bin/true", os.path.join(folder, "file"))
-    os.chmod(os.path.join(folder, "file"), 0o755)
-    os.setxattr(os.path.join(folder, "file"), "user.tag", b"value")
+    put(os.path.join(folder, "file"), 0o755)
     os.mkdir(os.path.join(folder, "sub"))
-    with open(os.path.join(folder, "sub", "inner"), "w") as f:
-        f.write("inner\n")
+    put(os.path.join(folder, "sub", "inner"), 0o644)
     os.symlink("file", os.path.join(folder, "link"))
     os.mkfifo(os.path.join(folder, "fifo"))
     os.chmod(os.path.join(folder, "fifo"), 0o666)
@@ -109,23 +121,22 @@ def make_files(folder):
     """Regular files of all modes, owners and access lists."""
     for (owner, _), mode in itertools.product(OWNERS.items(), MODES):
         path = os.path.join(folder, f"{owner}-{mode:04o}")
-        shutil.copy("/bin/true", path)
-        os.setxattr(path, "user.tag", b"value")
+        put(path, 0o600)
         os.setxattr(path, "trusted.tag", b"value")
         own(path, owner, mode)
         yield path
     for owner, (name, entry) in itertools.product(("root", "user_a"),
                                                   ACLS.items()):
         path = os.path.join(folder, f"{owner}-{name}")
-        shutil.copy("/bin/true", path)
-        os.setxattr(path, "user.tag", b"value")
+        put(path, 0o600)
         own(path, owner, 0o700)
         os.setxattr(path, "system.posix_acl_access", acl(entry))
         yield path
 
 
 def make_folders(folder):
-    for (owner, _), mode in itertools.product(OWNERS.items(), MODES):
+    # In steps: folders take most of the time.
+    for (owner, _), mode in itertools.product(OWNERS.items(), FOLDER_MODES):
         path = os.path.join(folder, f"{owner}-{mode:04o}")
         os.mkdir(path)
         fill(path)
@@ -250,8 +261,48 @@ def places(image, stele, scratch):
     return Places(stele.mount(path, os.path.join(scratch, "ours")), tree, made)
 
 
-# A difference that is right: test(who, line, ours, ext4), and the reason.
-KNOWN_DIFFERENCES = []
+@pytest.fixture(scope="module")
+def warm(image, module_stele, module_scratch, attempt):
+    """A mount where root has looked at everything."""
+    path, tree, made = image
+    ours = module_stele.mount(path, os.path.join(module_scratch, "warm"))
+    run_all(attempt, ours, script(made))
+    return Places(ours, tree, made)
+
+
+class Known:
+    """A difference that is right, and the reason."""
+
+    def __init__(self, why, ours, ext4, lines):
+        self.why, self.ours, self.ext4 = why, ours, ext4
+        self.lines = re.compile(lines)
+
+    def allows(self, line, ours, ext4):
+        return (ours in self.ours and ext4 in self.ext4
+                and self.lines.search(line))
+
+
+KNOWN_DIFFERENCES = [
+    Known("EACCES would detach what is mounted below the folder, in every "
+          "namespace; so it is ENOMEM while the kernel may hold an entry",
+          {"ENOMEM"}, {"EACCES"}, r"(folders/[^/]*|closed)/|in (folders|closed)"),
+    Known("a pipe or socket that the caller may not both read and write is "
+          "refused by name, as the kernel opens it without asking us",
+          {"ENOMEM", "EACCES"},
+          {"ok", "EACCES", "ENXIO", "ECONNREFUSED", "ENOMEM"},
+          r" special/(fifo|sock)-"),
+    Known("the VFS goes to '.' and '..' by itself; they show nothing that the "
+          "caller could not see anyway", {"ok"}, {"EACCES"},
+          r"[ /]\.\.?( in .*)?$"),
+    Known("who connects to what is no socket is told so, whatever its mode",
+          {"ECONNREFUSED"}, {"EACCES"}, r"^connect special/(chr|blk)-"),
+    Known("access(2) leaves out the capabilities of who is not really root; "
+          "the kernel does not tell us which question it asks",
+          {"ok", "ENOENT"}, {"EACCES"}, r"^access .* 0(x0)? \(with capabilities\)$"),
+    Known("inotify asks the kernel only, and the kernel does not ask us: "
+          "without read permission one learns when something is used",
+          {"ok"}, {"EACCES"}, r"^watch "),
+]
 
 
 def parts(lines, size=4000):
@@ -263,22 +314,37 @@ def run_all(attempt, root, lines, **who):
     return [r for part in parts(lines) for r in attempt.run(root, part, **who)]
 
 
-def compare(places, attempt, who):
-    ours = run_all(attempt, places.ours, places.script, **WHO[who])
-    ext4 = run_all(attempt, places.ext4, places.script, **WHO[who])
-    return [f"{line}: {a}, ext4 {b}"
-            for line, a, b in zip(places.script, ours, ext4)
-            if a != b and not any(k.test(who, line, a, b)
-                                  for k in KNOWN_DIFFERENCES)]
+def differences(places, attempt, who, lines, **more):
+    """What is answered otherwise than by ext4, but for what is right so."""
+    below = more.pop("below", "")
+    note = more.pop("note", "")
+    if WHO[who].get("uid") and WHO[who].get("caps"):
+        note += " (with capabilities)"
+    ours, ext4 = (run_all(attempt, os.path.join(os.fspath(root), below), lines,
+                          **WHO[who], **more)
+                  for root in (places.ours, places.ext4))
+    return [f"{line}{note}: {a}, ext4 {b}"
+            for line, a, b in zip(lines, ours, ext4) if a != b
+            and not any(k.allows(line + note, a, b)
+                        for k in KNOWN_DIFFERENCES)]
+
+
+def report(wrong):
+    assert not wrong, f"{len(wrong)} answers:\n" + "\n".join(wrong[:30])
 
 
 @pytest.mark.parametrize("who", WHO)
-def test_answers_as_ext4(places, attempt, who):
-    wrong = compare(places, attempt, who)
-    assert not wrong, f"{len(wrong)}, cold:\n" + "\n".join(wrong[:200])
-    run_all(attempt, places.ours, places.script)  # root warms the caches
-    wrong = compare(places, attempt, who)
-    assert not wrong, f"{len(wrong)}, warm:\n" + "\n".join(wrong[:200])
+def test_answers_as_ext4(warm, attempt, who):
+    report(differences(warm, attempt, who, warm.script))
+
+
+FEWER = ("nobody", "nobody in a and b", "root without capabilities",
+         "nobody, root of a namespace")
+
+
+@pytest.mark.parametrize("who", FEWER)
+def test_answers_as_ext4_when_first_asked(places, attempt, who):
+    report(differences(places, attempt, who, places.script))
 
 
 HELD = ("held-list", "held-stat .", "held-stat file", "held-stat sub",
@@ -287,29 +353,19 @@ HELD = ("held-list", "held-stat .", "held-stat file", "held-stat sub",
 HERE = ("stat .", "stat ..", "list .", "stat file", "read file", "list sub",
         "stat sub/inner", "chdir .", "chdir sub", "readlink link", "exec file",
         "read fifo", "connect sock")
-FEWER = ("nobody", "nobody in a and b", "root without capabilities",
-         "nobody, root of a namespace")
 
 
 @pytest.mark.parametrize("who", FEWER)
-def test_descriptor_from_before_keeps_working(places, attempt, who):
+def test_descriptor_from_before_keeps_working(warm, attempt, who):
     """Opened as root, used without its rights: what ext4 allows, no more."""
     wrong = []
-    for name in places.made["folders"] + places.made["files"] + ["closed"]:
-        for lines, more in ((HELD, {"hold": name}), (HERE, {"below": name})):
-            if "files" in name and lines is HERE:
-                continue
-            answers = []
-            for root in (places.ours, places.ext4):
-                at = os.path.join(os.fspath(root), more.get("below", ""))
-                answers.append(attempt.run(at, lines, hold=more.get("hold"),
-                                           **WHO[who]))
-            wrong += [f"{name}: {line}: {a}, ext4 {b}"
-                      for line, a, b in zip(lines, *answers)
-                      if a != b and not any(
-                          k.test(who, f"{line} in {name}", a, b)
-                          for k in KNOWN_DIFFERENCES)]
-    assert not wrong, "\n" + "\n".join(wrong)
+    for name in warm.made["folders"] + warm.made["files"] + ["closed"]:
+        wrong += differences(warm, attempt, who, HELD, hold=name,
+                             note=f" in {name}")
+        if not name.startswith("files"):
+            wrong += differences(warm, attempt, who, HERE, below=name,
+                                 note=f" in {name}")
+    report(wrong)
 
 
 def test_fifo_of_root_carries_nothing(places, attempt):
@@ -356,9 +412,11 @@ def other_namespace():
 
 
 def everything_below(name):
-    """Looks and changes below a folder, also with strange paths."""
+    """Looks and changes below a folder, also with strange paths; but none that
+    end where the VFS goes by itself."""
     for at in (name, f"{name}/.", f"{name}/../{name.split('/')[-1]}"):
-        yield from looks_below(at)
+        yield from (line for line in looks_below(at)
+                    if not line.endswith("."))
         for child in ("file", "sub", "sub/inner", "sub/made", "missing"):
             there = f"{at}/{child}"
             yield from (
@@ -408,14 +466,8 @@ def test_mount_below_a_closed_folder_stays(places, attempt, other_namespace):
         out, _ = c.communicate(timeout=PATIENCE)
         assert c.returncode == 0
         for line, totals in zip(lines, out.splitlines()):
-            got = set(support.counts(totals))
-            allowed = {"EACCES", "ENOMEM"}
-            # No right is needed for these; they don't lead below it.
-            if line.split()[0] in ("chroot", "handle", "mknod"):
-                allowed |= {"EPERM"}
-            if line.split("/")[-1] == ".." or "EXDEV" in got:
-                allowed |= {"EXDEV"}
-            assert got <= allowed, f"{line}: {totals}"
+            assert set(support.counts(totals)) <= {"EACCES", "ENOMEM"}, \
+                f"{line}: {totals}"
     assert all(set(points) <= mount_points_of(p) for p in namespaces)
     for point in points:
         with open(os.path.join(point, "made")) as f:
