@@ -265,8 +265,11 @@ class Stele:
         return self.mounted[-1]
 
     def log(self, where, *more):
-        text = self.ok("log", where, "--json", *more)
-        return [json.loads(line) for line in text.splitlines()]
+        """The records; none is exit code 1."""
+        done = self.run("log", where, "--json", *more)
+        if done.returncode != (0 if done.stdout else 1):
+            raise Failure(f"stele log: exit {done.returncode}: {done.stderr}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def end(self):
         """Leave no mount and no daemon behind, whatever the test did."""

@@ -87,9 +87,9 @@ def test_suid_is_said_aloud(stele, image, point):
     assert "nosuid" not in options and "nodev" in options
 
 
-def test_noexec_and_others_pass_through(stele, image, point):
+def test_noexec(stele, image, point):
     stele.mount(image, point, "-o", "noexec,noatime")
-    assert {"noexec", "noatime"} <= set(row_of(point)[0].split(","))
+    assert "noexec" in row_of(point)[0].split(",")
     with pytest.raises(PermissionError):
         subprocess.run([os.path.join(point, "bin/touch")], check=False)
 
@@ -131,7 +131,7 @@ def test_umount_while_busy(stele, image, point):
         done = stele.run("umount", point)
         assert done.returncode == 8
         assert done.stderr.count(b"\n") == 1
-        assert b"busy" in done.stderr
+        assert os.fsencode(point) in done.stderr
         assert support.is_mounted(point)
     m.umount()
 
@@ -241,7 +241,7 @@ def test_log_follows(stele, image, point, attempt):
 def test_log_cannot_be_forged_by_names(stele, image, point):
     """A name with a newline and colours is still one plain line."""
     m = stele.mount(image, point)
-    name = b"x\n2026-01-01 1 sh open EROFS /etc/shadow\x1b[31m\xff\xe2\x80\xae"
+    name = b"x\n2026-01-01 1 sh open EROFS shadow\x1b[31m\xff\xe2\x80\xae"
     with pytest.raises(OSError):
         os.mkdir(os.path.join(os.fsencode(m.point), name))
     done = stele.run("log", m.ledger)
@@ -264,10 +264,9 @@ def test_record_names_the_program_of_the_image(stele, source, image, point):
     with pytest.raises(OSError):
         open(m.path("file"), "w")
     inside, outside = m.log()
-    assert inside["comm"] == "touch" and inside["exe_sha256"] == digest
-    assert inside["cmdline"] == f"{m.path('bin/touch')} {m.path('new')}" or \
-        inside["cmdline"] == [m.path("bin/touch"), m.path("new")]
-    assert not outside.get("exe_sha256")
+    assert inside["comm"] == "touch" and inside["exe_digest"] == digest
+    assert inside["cmdline"] == [m.path("bin/touch"), m.path("new")]
+    assert "exe_digest" not in outside
     m.umount()
 
 
@@ -301,10 +300,8 @@ def test_damage_under_a_mount(stele, image, point):
     assert broken
     with open(m.path("file")) as f:
         assert f.read() == "content\n"
-    done = stele.run("log", m.ledger, "--json", "--events")
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    damage = [r for r in rows if r.get("event") == "damage"]
-    assert len(damage) >= broken
+    damage = m.log("--op", "damage")
+    assert len(damage) >= broken and {r["type"] for r in damage} == {"event"}
     assert {r["path"] for r in damage} <= {"/large", "/other"}
     m.umount()
-    assert stele.run("verify", image).returncode == 1
+    assert stele.run("verify", image, "-q").returncode == 3

@@ -156,7 +156,7 @@ def test_tar_gives_the_same_tree(module_stele, portable, scratch, filter):
                            check=True)
         file += ".z"
     with open(file, "rb") as f:
-        module_stele.ok("build", "-", "-o", image, "-q", "--numeric", stdin=f)
+        module_stele.ok("build", "-", "-o", image, "-q", stdin=f)
     done = module_stele.run("diff", os.path.join(scratch, "folder"), image)
     assert (done.returncode, done.stdout.decode()) == (0, "")
     assert module_stele.ids(image)["tree"] == folder["tree"]

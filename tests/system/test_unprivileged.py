@@ -71,7 +71,8 @@ def user(namespace, scratch, stele_binary):
     prefix = []
     if os.geteuid() == 0:
         os.chown(home, USER, USER)
-        prefix = [*namespace, "setpriv", f"--reuid={USER}", f"--regid={USER}",
+        # Entering a namespace leads to its root folder.
+        prefix = [*namespace, "env", "-C", home, "setpriv", f"--reuid={USER}", f"--regid={USER}",
                   "--clear-groups", "--inh-caps=-all"]
     person = User(stele_binary, home, prefix)
     if person.run("test", "-r", "/dev/fuse", "-a", "-w",
@@ -103,7 +104,7 @@ def test_whole_way(mounted):
     assert done.returncode and "Read-only file system" in done.stderr
     rows = [json.loads(line) for line in
             user.stele("log", "mnt", "--json").splitlines()]
-    assert [(r["op"], r["path"], r["errno"]) for r in rows] == [
+    assert [(r["op"], r["path"], r["error"]) for r in rows] == [
         ("open", "/file", "EROFS"), ("mkdir", "/new", "EROFS")]
     assert {r["uid"] for r in rows} == {os.geteuid() or USER}
     assert rows[1]["comm"] == "mkdir"

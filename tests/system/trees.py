@@ -88,14 +88,15 @@ def sparse(top, big=True):
                (2**32 - 3, b"across"), (end - 5, b"end...."))
 
 
-def links(top):
+def links(top, of_fifo=True):
     put(top + b"/one", b"hard link\n")
     for i in range(5):
         os.link(top + b"/one", top + b"/two-%d" % i)
     os.mkdir(top + b"/sub")
     os.link(top + b"/one", top + b"/sub/three")
-    os.mkfifo(top + b"/fifo")
-    os.link(top + b"/fifo", top + b"/sub/fifo")
+    if of_fifo:  # GNU tar makes them two
+        os.mkfifo(top + b"/fifo")
+        os.link(top + b"/fifo", top + b"/sub/fifo")
     os.symlink(b"one", top + b"/soft")
     os.link(top + b"/soft", top + b"/sub/soft", follow_symlinks=False)
     # Same content, not the same file.
@@ -263,7 +264,7 @@ def portable(path):
     """The same without what tar cannot carry or what takes long to read."""
     top = os.fsencode(path)
     os.mkdir(top)
-    for make, *more in ((names,), (sizes,), (sparse, False), (links,),
+    for make, *more in ((names,), (sizes,), (sparse, False), (links, False),
                         (symlinks,), (owners,), (modes,), (times,), (empty,)):
         folder = top + b"/" + make.__name__.encode()
         os.mkdir(folder)
