@@ -307,11 +307,14 @@ static int do_connect(const struct attempt_place *p, char *const *a)
 
 static int do_watch(const struct attempt_place *p, char *const *a)
 {
-	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	/* One for all: closing it waits for every processor. */
+	static _Thread_local int fd = -1;
 
 	if (fd < 0)
+		fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (fd < 0)
 		attempt_die("inotify_init1");
-	return result_close(inotify_add_watch(fd, a[0], IN_ALL_EVENTS), fd);
+	return result(inotify_add_watch(fd, a[0], IN_ALL_EVENTS) < 0 ? -1 : 0);
 }
 
 /* What can be done with a descriptor that was opened with more rights. */

@@ -121,6 +121,16 @@ def module_ext4(module_scratch):
     return ext4_at(module_scratch)
 
 
+@pytest.fixture
+def small_disk(scratch):
+    """A file system with little room."""
+    folder = os.path.join(scratch, "small")
+    os.mkdir(folder)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M,mode=0755", "none",
+                    folder], check=True)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def debian_root():
     """A Debian root file system: STELE_TEST_ROOT, or one made once here."""

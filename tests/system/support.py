@@ -12,6 +12,10 @@ import subprocess
 import time
 
 NOBODY = 65534
+
+# Exit codes; see util/exit.h.
+NO, USAGE, INPUT, UNSUPPORTED, DENIED, SYSTEM, CHANGED, MOUNT = range(1, 9)
+
 # Long enough for a loaded machine; reached only when something hangs.
 PATIENCE = 120
 
@@ -33,7 +37,7 @@ def errno_name(e):
 
 
 def mounts():
-    """(mount point, options, type, superblock options) of each mount, in order."""
+    """(mount point, options, type, options of the superblock) of each mount."""
     rows = []
     with open("/proc/self/mountinfo", "rb") as f:
         for line in f:
@@ -99,15 +103,17 @@ class Attempt:
     def __init__(self, binary):
         self.binary = str(binary)
 
-    def command(self, root, uid=None, ruid=None, gid=None, groups=None, caps=None,
-                userns=None, hold=None, times=None, log=False, thread=None):
+    def command(self, root, uid=None, ruid=None, gid=None, groups=None,
+                caps=None, userns=None, hold=None, times=None, log=False,
+                thread=None):
         words = [self.binary]
         if uid is not None and gid is None:
             gid = uid
         if uid is not None and groups is None:
             groups = ""
-        for name, value in (("uid", uid), ("ruid", ruid), ("gid", gid), ("groups", groups),
-                            ("caps", caps), ("userns", userns), ("hold", hold),
+        for name, value in (("uid", uid), ("ruid", ruid), ("gid", gid),
+                            ("groups", groups), ("caps", caps),
+                            ("userns", userns), ("hold", hold),
                             ("times", times), ("thread", thread)):
             if value is not None:
                 words += [f"--{name}", str(value)]
@@ -132,7 +138,7 @@ class Attempt:
             raise Failure(f"helper: {done.stderr.strip()}")
         results = done.stdout.splitlines()
         if len(results) != len(script):
-            raise Failure(f"helper gave {len(results)} results of {len(script)}")
+            raise Failure(f"{len(results)} results of {len(script)} calls")
         return results
 
     def one(self, root, line, **who):
@@ -221,19 +227,33 @@ class Stele:
                           f"{done.returncode}: {done.stderr.decode()}")
         return done.stdout.decode("utf-8", "surrogateescape")
 
-    def refuses(self, code, *words, says=(), **more):
-        """It must end with the code and one line, which names each of says."""
+    def refuses(self, codes, *words, says=(), **more):
+        """It must end with the code, or one of a set, and with one line of
+        explanation, which names each of says."""
         done = self.run(*words, **more)
         text = done.stderr.decode("utf-8", "replace")
-        if done.returncode != code:
-            raise Failure(f"stele {' '.join(map(str, words))}: exit "
-                          f"{done.returncode}, not {code}: {text}")
+        what = f"stele {' '.join(map(str, words))}: exit {done.returncode}"
+        codes = codes if isinstance(codes, set) else {codes}
+        if done.returncode not in codes:
+            raise Failure(f"{what}, not {codes}: {text}")
         if text.count("\n") != 1 or not text.endswith("\n"):
-            raise Failure(f"not one line of explanation: {text!r}")
-        for word in says:
+            raise Failure(f"{what}, not one line of explanation: {text!r}")
+        for word in ("stele ", *says):
             if str(word) not in text:
-                raise Failure(f"{text!r} does not name {word!r}")
+                raise Failure(f"{what}: {text!r} does not name {word!r}")
         return text
+
+    def run_as(self, uid, *words):
+        """As another user, with a state folder of his own."""
+        state = os.path.join(self.folder, f"state-{uid}")
+        os.makedirs(state, exist_ok=True)
+        os.chown(state, uid, uid)
+        return subprocess.run(
+            ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+             "--inh-caps=-all", self.binary, *map(os.fspath, words)],
+            env=dict(self.env, STELE_STATE=state), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE,
+            text=True)
 
     def build(self, source, image, *options):
         """Build; {"image": id, "tree": id}."""
@@ -291,6 +311,11 @@ class Stele:
                 os.kill(pid, signal.SIGKILL)
 
 
+def everything_below(folder):
+    return sorted(os.path.join(a, n) for a, b, c in os.walk(folder)
+                  for n in b + c)
+
+
 def has_loop():
     """None, or why no file can be mounted over a loop device here."""
     if os.geteuid():
@@ -299,7 +324,7 @@ def has_loop():
         return "no /dev/loop-control on this machine"
     done = subprocess.run(["losetup", "-f"], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True)
-    return None if done.returncode == 0 else f"no loop device: {done.stderr.strip()}"
+    return f"no loop device: {done.stderr.strip()}" if done.returncode else None
 
 
 def loop_mount(file, point, options):

@@ -72,8 +72,9 @@ def user(namespace, scratch, stele_binary):
     if os.geteuid() == 0:
         os.chown(home, USER, USER)
         # Entering a namespace leads to its root folder.
-        prefix = [*namespace, "env", "-C", home, "setpriv", f"--reuid={USER}", f"--regid={USER}",
-                  "--clear-groups", "--inh-caps=-all"]
+        prefix = [*namespace, "env", "-C", home, "setpriv",
+                  f"--reuid={USER}", f"--regid={USER}", "--clear-groups",
+                  "--inh-caps=-all"]
     person = User(stele_binary, home, prefix)
     if person.run("test", "-r", "/dev/fuse", "-a", "-w",
                   "/dev/fuse").returncode:

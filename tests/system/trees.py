@@ -12,7 +12,8 @@ ID_MAX = 2**32 - 2  # the last one is no id
 
 NAMES = [b"a", b" ", b"...", b"-rf", b"new\nline", b"tab\there", b"back\\slash",
          b"\xff\xfe\x80", b"\x01\x1b[31mred\x1b[0m", b"\x7f", b"*?[]$'\"`|&;",
-         "z\u00fcrich \u6f22\u5b57 \U0001f5ff".encode(), b"x" * 255, b"\xc3" * 255,
+         "z\u00fcrich \u6f22\u5b57 \U0001f5ff".encode(), b"x" * 255,
+         b"\xc3" * 255,
          "\u202egnp.exe".encode(), b"A", b"caf\xc3\xa9", b"cafe\xcc\x81",
          b".wh.file", b".hidden", b"%41", b"name.", b"con", b"\xed\xa0\x80"]
 
@@ -117,7 +118,8 @@ def special(top):
     bind(top, b"socket")
     for name, kind, major, minor in (
             (b"null", stat.S_IFCHR, 1, 3), (b"disk", stat.S_IFBLK, 8, 1),
-            (b"zero", stat.S_IFCHR, 0, 0), (b"large", stat.S_IFCHR, 4095, 1048575),
+            (b"zero", stat.S_IFCHR, 0, 0),
+            (b"large", stat.S_IFCHR, 4095, 1048575),
             (b"block-large", stat.S_IFBLK, 259, 300)):
         os.mknod(top + b"/" + name, kind | 0o640, os.makedev(major, minor))
 
