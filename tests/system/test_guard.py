@@ -362,7 +362,8 @@ HERE = ("stat .", "stat ..", "list .", "stat file", "read file", "list sub",
 def test_descriptor_from_before_keeps_working(warm, attempt, who):
     """Opened as root, used without its rights: what ext4 allows, no more."""
     wrong = []
-    for name in warm.made["folders"][::2] + warm.made["files"][::5] + ["closed"]:
+    made = warm.made
+    for name in ["closed"] + made["folders"][::2] + made["files"][::5]:
         wrong += differences(warm, attempt, who, HELD, hold=name,
                              note=f" in {name}")
         if not name.startswith("files"):

@@ -102,7 +102,15 @@ def test_unknown_option_is_refused(stele, image, point):
 def test_second_mount_on_the_same_point(stele, image, point):
     """Two ledgers of one mount point would be two truths: it is refused."""
     m = stele.mount(image, point)
-    stele.refuses(8, "mount", image, point, says=[point])
+    with pytest.raises(OSError):
+        open(m.path("file"), "w")
+    rows = stele.log(point)
+    assert len(rows) == 1
+    for more in ([], ["--ledger", m.ledger + ".other"]):
+        stele.refuses(8, "mount", image, point, *more, says=[point])
+        # The log of the one that is there is still found by its place.
+        assert stele.log(point) == rows
+        assert not os.path.exists(m.ledger + ".other")
     assert len([r for r in support.mounts() if r[0] == point]) == 1
     with open(os.path.join(point, "file")) as f:
         assert f.read() == "content\n"
