@@ -45,7 +45,8 @@ static const struct example mount_examples[] = {
 struct request {
 	struct mount_options opt;
 	struct digest expect_id;
-	char *image, *mount_point, *ledger;
+	char *image, *mount_point;
+	struct where_plan ledger;
 	struct buf text; /* the options, joined by commas */
 	char *words;	 /* a copy of text, cut into words */
 };
@@ -54,7 +55,7 @@ static void request_done(struct request *q)
 {
 	free(q->image);
 	free(q->mount_point);
-	free(q->ledger);
+	where_plan_done(&q->ledger);
 	buf_done(&q->text);
 	free(q->words);
 }
@@ -190,6 +191,12 @@ static int parse_words(
 	return EXIT_OK;
 }
 
+/* The before_ledger of mount_options. */
+static int clear_place(void *arg, struct diag *diag)
+{
+	return where_ledger_clear(arg, diag);
+}
+
 /* Absolute paths, since a daemon works in "/". */
 static int resolve(struct request *q, const struct mount_values *v,
 	const char *image, const char *dir)
@@ -209,14 +216,15 @@ static int resolve(struct request *q, const struct mount_values *v,
 	if (!q->mount_point)
 		return fail(EXIT_MOUNT, "%s: %s", dir, strerror(errno));
 
-	int r = where_ledger_create(
-		q->mount_point, v->ledger, &q->ledger, &diag);
+	int r = where_ledger_plan(q->mount_point, v->ledger, &q->ledger, &diag);
 
 	if (r < 0)
 		return fail_diag(r, &diag);
 	q->opt.image = q->image;
 	q->opt.mount_point = q->mount_point;
-	q->opt.ledger = q->ledger;
+	q->opt.ledger = q->ledger.file;
+	q->opt.before_ledger = clear_place;
+	q->opt.before_ledger_arg = &q->ledger;
 	q->opt.version = STELE_VERSION;
 	return EXIT_OK;
 }
@@ -295,16 +303,19 @@ static int serve(const struct request *q, int pipe)
 	struct waiting waiting = {.pipe = pipe};
 	struct report report = {.code = EXIT_OK};
 	struct mount *m = NULL;
-	bool point;
+	bool point = false;
 	int r = mount_listening(q, &m, &point, &report.diag);
 
+	if (r == 0)
+		r = where_ledger_link(&q->ledger, &report.diag);
 	if (r == 0) {
 		r = mount_serve(m, tell_ready, &waiting);
 		mount_free(m);
 		if (r == 0)
 			return EXIT_OK;
 		(void)diag_errno(&report.diag, r, "serving %s", q->image);
-		point = false;
+	} else {
+		mount_free(m);
 	}
 	report.code = exit_code_of_mount(r, point);
 	if (pipe < 0)

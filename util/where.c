@@ -276,56 +276,64 @@ static enum place look(const char *place)
 	return S_ISLNK(st.st_mode) ? PLACE_LINK : PLACE_FILE;
 }
 
-static int use_default(
-	const char *folder, char *place, char **ret_path, struct diag *diag)
+void where_plan_done(struct where_plan *p)
 {
-	int r = make_folders(folder, diag);
-
-	if (r < 0)
-		return r;
-	/* A link leads to what an earlier mount had asked for. */
-	if (look(place) == PLACE_LINK && unlink(place) < 0)
-		return diag_errno(diag, -errno, "removing the link %s", place);
-	*ret_path = strdup(place);
-	return *ret_path ? 0 : diag_errno(diag, -ENOMEM, "ledger %s", place);
+	free(p->file);
+	free(p->place);
+	*p = (struct where_plan){0};
 }
 
-static int use_custom(
-	const char *folder, const char *place, char *custom, struct diag *diag)
+/* The file itself; -EEXIST when it could not be found by its mount point. */
+static int plan_file(
+	struct where_plan *p, const char *custom, struct diag *diag)
 {
-	if (strcmp(custom, place) == 0)
-		return make_folders(folder, diag);
-	if (look(place) == PLACE_FILE)
+	int r = custom ? lexical(custom, &p->file)
+		       : make(&p->file, p->place, "");
+
+	if (r < 0)
+		return diag_errno(
+			diag, r, "ledger %s", custom ? custom : p->place);
+	if (strcmp(p->file, p->place) != 0 && look(p->place) == PLACE_FILE)
 		return diag_set(diag, -EEXIST,
 			"the mount point already has a ledger, %s; move it "
 			"away, or mount without ledger=",
-			place);
-
-	int r = make_folders(folder, diag);
-
-	return r < 0 ? r : set_link(place, custom, diag);
+			p->place);
+	return 0;
 }
 
-int where_ledger_create(const char *given, const char *custom, char **ret_path,
-	struct diag *diag)
+int where_ledger_plan(const char *given, const char *custom,
+	struct where_plan *ret, struct diag *diag)
 {
 	_cleanup_free_ char *mount_point = NULL;
 	_cleanup_free_ char *folder = NULL;
-	_cleanup_free_ char *place = NULL;
-	_cleanup_free_ char *file = NULL;
+	struct where_plan p = {0};
 	int r = where_mount_point(given, &mount_point, diag);
 
 	if (r == 0)
-		r = ledger_place(mount_point, &folder, &place, diag);
-	if (r < 0)
-		return r;
-	if (!custom)
-		return use_default(folder, place, ret_path, diag);
-	r = lexical(custom, &file);
-	if (r < 0)
-		return diag_errno(diag, r, "ledger %s", custom);
-	r = use_custom(folder, place, file, diag);
+		r = ledger_place(mount_point, &folder, &p.place, diag);
 	if (r == 0)
-		*ret_path = take_ptr(file);
-	return r;
+		r = plan_file(&p, custom, diag);
+	if (r == 0)
+		r = make_folders(folder, diag);
+	if (r < 0) {
+		where_plan_done(&p);
+		return r;
+	}
+	*ret = p;
+	return 0;
+}
+
+int where_ledger_clear(const struct where_plan *p, struct diag *diag)
+{
+	if (strcmp(p->file, p->place) != 0 || look(p->place) != PLACE_LINK ||
+		unlink(p->place) == 0)
+		return 0;
+	return diag_errno(diag, -errno, "removing the link %s", p->place);
+}
+
+int where_ledger_link(const struct where_plan *p, struct diag *diag)
+{
+	if (strcmp(p->file, p->place) == 0)
+		return 0;
+	return set_link(p->place, p->file, diag);
 }

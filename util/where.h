@@ -32,13 +32,30 @@ int where_mount_point(
 int where_ledger(
 	const char *mount_point, char **ret_path, struct diag *diag) must_check;
 
+/* Where a new mount writes its ledger. */
+struct where_plan {
+	char *file;  /* the ledger; owned */
+	char *place; /* where readers look for it; owned */
+};
+
 /*
- * The file that a new mount shall write its ledger to; makes the folders
- * (mode 0700). custom: the user's own file, or NULL; then the link is made or
- * changed. -EEXIST when the mount point has a ledger of its own in the place
- * where the link should be (it is not hidden behind one), -errno.
+ * Plan it; makes the folders (mode 0700) and changes nothing else, since the
+ * mount may yet fail. custom: the user's own file, or NULL. -EEXIST when the
+ * mount point has a ledger of its own in the place where a link to custom
+ * should be (it is not hidden behind one), -errno.
  */
-int where_ledger_create(const char *mount_point, const char *custom,
-	char **ret_path, struct diag *diag) must_check;
+int where_ledger_plan(const char *mount_point, const char *custom,
+	struct where_plan *ret, struct diag *diag) must_check;
+void where_plan_done(struct where_plan *p);
+
+/*
+ * When the mount stands and before its ledger is opened: take away a link that
+ * an earlier mount left in the place of the file. 0 or -errno.
+ */
+int where_ledger_clear(
+	const struct where_plan *p, struct diag *diag) must_check;
+
+/* When the ledger is open: make the link, where one is needed. 0 or -errno. */
+int where_ledger_link(const struct where_plan *p, struct diag *diag) must_check;
 
 #endif

@@ -27,6 +27,12 @@ struct mount_options {
 	bool nonempty;	    /* the mount point may hold entries */
 	bool verify_always; /* SHA-256 at each read of a frame */
 	bool fsync;	    /* the ledger survives power loss */
+	/* Called when the mount stands, before the ledger is opened: the last
+	 * moment to make room for it. 0, or -errno and diag: the mount is
+	 * taken away again. May be NULL. */
+	int (*before_ledger)(void *arg, struct diag *diag);
+	void *before_ledger_arg;
+
 	unsigned threads;   /* workers; 0: default */
 	size_t cache_bytes; /* decompressed frames; 0: default */
 };

@@ -180,6 +180,12 @@ static int open_ledger(
 		.exe_digest_arg = m,
 	};
 
+	int r = opt->before_ledger
+			? opt->before_ledger(opt->before_ledger_arg, diag)
+			: 0;
+
+	if (r < 0)
+		return r;
 	return ledger_open(opt->ledger, &record, &options, &m->ledger, diag);
 }
 

@@ -19,6 +19,7 @@ struct spool {
 	uint64_t end;	 /* where it goes on */
 	uint64_t length; /* of the file: holes at the end are not written */
 	struct hasher *hasher;
+	char *dir; /* for messages; owned */
 
 	struct content *contents; /* count of them; owned */
 	size_t count, cap;
@@ -62,7 +63,8 @@ int spool_new(const char *dir, struct spool **ret, struct diag *diag)
 		return diag_errno(
 			diag, s->fd, "making a temporary file in %s", dir);
 	s->hasher = hasher_new();
-	if (!s->hasher)
+	s->dir = strdup(dir);
+	if (!s->hasher || !s->dir)
 		return diag_errno(diag, -ENOMEM, "making a spool file");
 	*ret = take_ptr(s);
 	return 0;
@@ -76,13 +78,15 @@ void spool_free(struct spool *s)
 	hasher_free(s->hasher);
 	table_done(&s->by_digest);
 	free(s->contents);
+	free(s->dir);
 	free(s);
 }
 
-static int failed(int err, struct diag *diag)
+static int failed(const struct spool *s, int err, struct diag *diag)
 {
 	return diag_errno(diag, err,
-		"keeping the archive's contents in a temporary file");
+		"keeping the archive's contents in a temporary file in %s",
+		s->dir);
 }
 
 void spool_begin(struct spool *s)
@@ -96,7 +100,7 @@ int spool_add(struct spool *s, const void *data, size_t len, struct diag *diag)
 	int r = io_pwrite(s->fd, data, len, s->end);
 
 	if (r < 0)
-		return failed(r, diag);
+		return failed(s, r, diag);
 	hasher_add(s->hasher, data, len);
 	s->end += len;
 	s->length = s->end;
@@ -108,7 +112,7 @@ int spool_add_hole(struct spool *s, uint64_t len, struct diag *diag)
 	static const uint8_t zeros[64 << 10];
 
 	if (__builtin_add_overflow(s->end, len, &s->end) || s->end > INT64_MAX)
-		return failed(-EFBIG, diag);
+		return failed(s, -EFBIG, diag);
 	while (len) {
 		size_t n = len < sizeof(zeros) ? (size_t)len : sizeof(zeros);
 
@@ -123,7 +127,7 @@ static int set_length(struct spool *s, uint64_t length, struct diag *diag)
 	if (s->length == length)
 		return 0;
 	if (ftruncate(s->fd, (off_t)length) < 0)
-		return failed(-errno, diag);
+		return failed(s, -errno, diag);
 	s->length = length;
 	return 0;
 }
@@ -180,7 +184,7 @@ int spool_end(struct spool *s, struct digest *ret_digest, uint64_t *ret_off,
 	if (r == 0 && !c) {
 		r = remember(s, &digest);
 		if (r < 0)
-			return failed(r, diag);
+			return failed(s, r, diag);
 	}
 	if (r < 0)
 		return r;

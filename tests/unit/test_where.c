@@ -31,6 +31,24 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* All that a mount which succeeds does. */
+static int settle(const char *mount_point, const char *custom, char **ret,
+	struct diag *diag)
+{
+	struct where_plan p;
+	int r = where_ledger_plan(mount_point, custom, &p, diag);
+
+	if (r < 0)
+		return r;
+	r = where_ledger_clear(&p, diag);
+	if (r == 0)
+		r = where_ledger_link(&p, diag);
+	if (r == 0)
+		*ret = take_ptr(p.file);
+	where_plan_done(&p);
+	return r;
+}
+
 /* Names as systemd-escape --path gives them; none of these paths exists. */
 static const struct {
 	const char *mount_point, *name;
@@ -58,9 +76,8 @@ static void test_names(void **state)
 
 		(void)snprintf(want, sizeof(want), "%s/ledgers/%s.ledger",
 			s->path, names[i].name);
-		assert_int_equal(where_ledger_create(names[i].mount_point, NULL,
-					 &path, &diag),
-			0);
+		assert_int_equal(
+			settle(names[i].mount_point, NULL, &path, &diag), 0);
 		assert_string_equal(path, want);
 	}
 }
@@ -80,8 +97,8 @@ static void test_long_names(void **state)
 	a[sizeof(a) - 1] = '\0';
 	memcpy(b, a, sizeof(a));
 	b[sizeof(b) - 2] = 'y';
-	assert_int_equal(where_ledger_create(a, NULL, &path_a, &diag), 0);
-	assert_int_equal(where_ledger_create(b, NULL, &path_b, &diag), 0);
+	assert_int_equal(settle(a, NULL, &path_a, &diag), 0);
+	assert_int_equal(settle(b, NULL, &path_b, &diag), 0);
 	assert_string_not_equal(path_a, path_b);
 	/* With "-journal" behind it, it is still a name. */
 	assert_true(strlen(strrchr(path_a, '/')) < NAME_MAX - 16);
@@ -99,11 +116,11 @@ static void test_links(void **state)
 
 	assert_int_equal(mkdir(scratch_name(s, "real", dir), 0700), 0);
 	assert_int_equal(symlink("real", scratch_name(s, "link", link)), 0);
-	assert_int_equal(where_ledger_create(dir, NULL, &by_dir, &diag), 0);
-	assert_int_equal(where_ledger_create(link, NULL, &by_link, &diag), 0);
+	assert_int_equal(settle(dir, NULL, &by_dir, &diag), 0);
+	assert_int_equal(settle(link, NULL, &by_link, &diag), 0);
 	assert_string_equal(by_dir, by_link);
 	assert_int_equal(chdir(dir), 0);
-	assert_int_equal(where_ledger_create(".", NULL, &by_here, &diag), 0);
+	assert_int_equal(settle(".", NULL, &by_here, &diag), 0);
 	assert_string_equal(by_dir, by_here);
 	assert_int_equal(chdir("/"), 0);
 }
@@ -132,7 +149,7 @@ static void test_private(void **state)
 
 	assert_int_equal(
 		setenv("STELE_STATE", scratch_name(s, "a/b", deep), 1), 0);
-	assert_int_equal(where_ledger_create("/x", NULL, &path, &diag), 0);
+	assert_int_equal(settle("/x", NULL, &path, &diag), 0);
 	umask(old);
 	assert_int_equal(stat(scratch_name(s, "a/b/ledgers", folder), &st), 0);
 	assert_int_equal(st.st_mode, S_IFDIR | 0700);
@@ -157,27 +174,35 @@ static void test_custom(void **state)
 	for (int i = 0; i < 2; i++) {
 		const char *custom = i ? other : file;
 
-		assert_int_equal(
-			where_ledger_create("/no/app", custom, &path, &diag),
-			0);
+		assert_int_equal(settle("/no/app", custom, &path, &diag), 0);
 		assert_string_equal(path, custom);
 		free(path);
 		assert_int_equal(where_ledger("/no/app", &path, &diag), 0);
 		assert_string_equal(path, custom);
 		free(path);
 	}
-	assert_int_equal(where_ledger_create("/no/app", NULL, &path, &diag), 0);
+
+	/* A mount that fails has only planned. */
+	struct where_plan plan;
+
+	assert_int_equal(where_ledger_plan("/no/app", NULL, &plan, &diag), 0);
+	where_plan_done(&plan);
+	assert_int_equal(where_ledger_plan("/no/app", file, &plan, &diag), 0);
+	where_plan_done(&plan);
+	assert_int_equal(where_ledger("/no/app", &path, &diag), 0);
+	assert_string_equal(path, other);
+	free(path);
+
+	assert_int_equal(settle("/no/app", NULL, &path, &diag), 0);
 	assert_string_equal(path, place);
 	free(path);
 	assert_int_equal(access(place, F_OK), -1);
 
 	/* What was recorded there is not hidden behind a link. */
 	assert_true(scratch_write(s, "ledgers/no-app.ledger", "x", 1));
-	assert_int_equal(
-		where_ledger_create("/no/app", file, &path, &diag), -EEXIST);
+	assert_int_equal(settle("/no/app", file, &path, &diag), -EEXIST);
 	assert_non_null(strstr(diag.text, place));
-	assert_int_equal(
-		where_ledger_create("/no/app", place, &path, &diag), 0);
+	assert_int_equal(settle("/no/app", place, &path, &diag), 0);
 	assert_string_equal(path, place);
 	free(path);
 }
