@@ -186,11 +186,22 @@ static int share(struct committer *c, const struct pack_item *item,
 	return buf_add(&c->in_shared, &c->object_count, sizeof(uint32_t));
 }
 
+/* Tell how far we are: more bytes than those of the files that are done. */
+static void tell(const struct committer *c, uint64_t more)
+{
+	const struct pack *p = c->p;
+
+	if (p->opt->progress)
+		p->opt->progress(
+			p->opt->arg, c->done_bytes + more, p->total_bytes);
+}
+
 /* Take over the frames of a large object as they come. */
 static int take_frames(
 	struct committer *c, struct pack_item *item, struct diag *diag)
 {
 	struct pack *p = c->p;
+	uint64_t taken = 0;
 
 	for (;;) {
 		int r = wait_until(c, item_has_news, item, diag);
@@ -208,9 +219,11 @@ static int take_frames(
 		pthread_mutex_unlock(&p->lock);
 		if (!f)
 			return 0;
+		taken += f->raw_len;
 		r = output(c, f, diag);
 		if (r < 0)
 			return r;
+		tell(c, taken);
 	}
 }
 
@@ -356,9 +369,7 @@ static int commit_all(struct committer *c, struct diag *diag)
 		p->committed = i + 1;
 		pthread_cond_broadcast(&p->work);
 		pthread_mutex_unlock(&p->lock);
-		if (p->opt->progress)
-			p->opt->progress(
-				p->opt->arg, c->done_bytes, p->total_bytes);
+		tell(c, 0);
 	}
 
 	int r = close_shared(c, diag);
