@@ -4,22 +4,14 @@
 
 #include <endian.h>
 #include <linux/capability.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define ACL_NAME "system.posix_acl_access"
-#define ACL_VERSION 2
 
-/* Tags of ACL entries in the xattr (linux/posix_acl.h). */
-enum acl_tag {
-	ACL_USER_OBJ = 0x01,
-	ACL_USER = 0x02,
-	ACL_GROUP_OBJ = 0x04,
-	ACL_GROUP = 0x08,
-	ACL_MASK = 0x10,
-	ACL_OTHER = 0x20,
-};
-
+/* An entry in our byte order; its tag is one of <linux/posix_acl.h>. */
 struct acl_entry {
 	uint16_t tag;
 	uint16_t perm;
@@ -55,7 +47,7 @@ static int acl_get(
 		(x.value_len - sizeof(version)) % sizeof(struct acl_entry))
 		return -EIO;
 	memcpy(&version, x.value, sizeof(version));
-	if (le32toh(version) != ACL_VERSION)
+	if (le32toh(version) != POSIX_ACL_XATTR_VERSION)
 		return -EIO;
 	ret->entries = x.value + sizeof(version);
 	ret->count = (x.value_len - sizeof(version)) / sizeof(struct acl_entry);

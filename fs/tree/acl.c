@@ -3,6 +3,7 @@
 #include "fs/tree/acl.h"
 
 #include <endian.h>
+#include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <string.h>
 
@@ -11,16 +12,8 @@
 #define NO_ID UINT32_MAX
 #define FIELDS 4
 
-/* The tags of <linux/posix_acl.h>, in the order of a valid list. */
-enum tag {
-	TAG_USER_OBJ = 0x01,
-	TAG_USER = 0x02,
-	TAG_GROUP_OBJ = 0x04,
-	TAG_GROUP = 0x08,
-	TAG_MASK = 0x10,
-	TAG_OTHER = 0x20,
-};
-
+/* The tag is one of <linux/posix_acl.h>; their order is that of a valid list.
+ */
 struct entry {
 	uint32_t tag, perm, id;
 };
@@ -78,13 +71,13 @@ static struct span cut_at(struct span *text, char one, char other)
 static int parse_tag(struct span s, bool named, uint32_t *ret)
 {
 	if (span_is(s, "user") || span_is(s, "u"))
-		*ret = named ? TAG_USER : TAG_USER_OBJ;
+		*ret = named ? ACL_USER : ACL_USER_OBJ;
 	else if (span_is(s, "group") || span_is(s, "g"))
-		*ret = named ? TAG_GROUP : TAG_GROUP_OBJ;
+		*ret = named ? ACL_GROUP : ACL_GROUP_OBJ;
 	else if ((span_is(s, "mask") || span_is(s, "m")) && !named)
-		*ret = TAG_MASK;
+		*ret = ACL_MASK;
 	else if ((span_is(s, "other") || span_is(s, "o")) && !named)
-		*ret = TAG_OTHER;
+		*ret = ACL_OTHER;
 	else
 		return -EBADMSG;
 	return 0;
@@ -161,7 +154,7 @@ static int parse_entry(struct span text, struct owners *owners,
 		r = parse_perm(f[2], &e.perm);
 	if (r == 0 && f[1].len)
 		r = find_id(f[1], f[3],
-			e.tag == TAG_USER ? OWNER_USER : OWNER_GROUP, owners,
+			e.tag == ACL_USER ? OWNER_USER : OWNER_GROUP, owners,
 			&e.id);
 	if (r == -ENOENT)
 		return diag_set(diag, -EBADMSG,
@@ -183,7 +176,7 @@ static int entry_cmp(const void *a, const void *b)
 /* Sort, and see that there is one of each that there must be. */
 static int finish(struct list *l, struct acl_mode *ret)
 {
-	uint32_t seen = 0, perm[TAG_OTHER + 1] = {0};
+	uint32_t seen = 0, perm[ACL_OTHER + 1] = {0};
 
 	if (l->count)
 		qsort(l->entries, l->count, sizeof(*l->entries), entry_cmp);
@@ -194,14 +187,14 @@ static int finish(struct list *l, struct acl_mode *ret)
 		perm[l->entries[i].tag] = l->entries[i].perm;
 	}
 
-	uint32_t basic = TAG_USER_OBJ | TAG_GROUP_OBJ | TAG_OTHER;
-	bool named = seen & (TAG_USER | TAG_GROUP);
+	uint32_t basic = ACL_USER_OBJ | ACL_GROUP_OBJ | ACL_OTHER;
+	bool named = seen & (ACL_USER | ACL_GROUP);
 
-	if ((seen & basic) != basic || (named && !(seen & TAG_MASK)))
+	if ((seen & basic) != basic || (named && !(seen & ACL_MASK)))
 		return -EBADMSG;
 	ret->minimal = seen == basic;
-	ret->mode = perm[TAG_USER_OBJ] << 6 | perm[TAG_OTHER];
-	ret->mode |= perm[seen & TAG_MASK ? TAG_MASK : TAG_GROUP_OBJ] << 3;
+	ret->mode = perm[ACL_USER_OBJ] << 6 | perm[ACL_OTHER];
+	ret->mode |= perm[seen & ACL_MASK ? ACL_MASK : ACL_GROUP_OBJ] << 3;
 	return 0;
 }
 
