@@ -7,7 +7,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
+
+/* The reason goes where tests/run finds it. */
+#define skip_because(reason)                                 \
+	do {                                                 \
+		(void)fprintf(stderr, "skip: %s\n", reason); \
+		skip();                                      \
+	} while (0)
 
 #endif
