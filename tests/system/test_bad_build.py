@@ -119,10 +119,16 @@ def test_disk_full_while_building(stele, scratch, small_disk, how):
     assert os.listdir(small_disk) == []
 
 
+def take_signals():
+    """Who started the tests may have had them ignore some (nohup, &)."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start_build(stele, *words, **more):
     return subprocess.Popen([stele.binary, "build", *words], env=stele.env,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            **more)
+                            preexec_fn=take_signals, **more)
 
 
 def writes_below(pid, folder):
