@@ -14,6 +14,8 @@
 /* Where ids are shown that have no number in the reader's user namespace
  * (linux/highuid.h, DEFAULT_OVERFLOWGID). */
 #define OVERFLOW_GID 65534
+/* 64 functions of a kernel stack, a line for each. */
+#define STACK_MAX (32u << 10)
 /* Linux allows 340 lines in an id map. */
 #define MAP_MAX (64u << 10)
 
@@ -107,6 +109,19 @@ static bool in_same_user_ns(pid_t tid)
 	return a > 0 && a == b && memcmp(own, theirs, (size_t)a) == 0;
 }
 
+/*
+ * Did the thread come to us by way of an overlay? The names of its functions
+ * are on the thread's stack in the kernel, where nobody can put them. Only root
+ * may look there; who may not is told no.
+ */
+static bool is_in_overlay(pid_t tid)
+{
+	_cleanup_buf_ struct buf stack = {.max = STACK_MAX};
+
+	return read_proc(tid, "stack", &stack) == 0 &&
+	       strstr(stack.data, "] ovl_");
+}
+
 static void load(struct caller *c)
 {
 	_cleanup_buf_ struct buf status = {.max = STATUS_MAX};
@@ -133,6 +148,8 @@ static void load(struct caller *c)
 	c->permitted = strtoull(permitted, NULL, 16);
 	parse_groups(c, groups);
 	c->same_user_ns = in_same_user_ns(c->tid);
+	c->is_other_root = c->uid == 0 && c->fs_uid != 0 && c->real_uid != 0 &&
+			   is_in_overlay(c->tid);
 	c->visible = true;
 }
 
@@ -183,18 +200,11 @@ static int map_id(pid_t tid, const char *map, uint32_t id, uint32_t *ret)
 	return -ENOENT;
 }
 
-/* Does the kernel act for our root, with whom this thread has no ids in
- * common? */
-static bool is_other_root(const struct caller *c)
-{
-	return c->uid == 0 && c->fs_uid != 0 && c->real_uid != 0;
-}
-
 static bool is_mapped(const struct caller *c, const char *map, uint32_t id)
 {
 	uint32_t inside;
 
-	return c->same_user_ns || is_other_root(c) ||
+	return c->same_user_ns || c->is_other_root ||
 	       map_id(c->tid, map, id, &inside) == 0;
 }
 
@@ -213,8 +223,10 @@ static bool is_root(const struct caller *c)
  * request with other ids was made by the kernel on a copy. access(2) (and each
  * look-up on its way) has the real ids, and no capabilities, or the permitted
  * ones when that user is root. Any other ids are those of somebody for whom the
- * kernel works while this thread waits, such as who mounted an overlay above
- * us: no thread can bring that about by itself. If that is root, it may all.
+ * kernel works while this thread waits: who mounted an overlay above us, which
+ * may all if that is root; or who lent the thread its ids for io_uring
+ * (io_uring_register, IORING_REGISTER_PERSONALITY), and whose capabilities
+ * nothing tells us: a root without any could make them all that way.
  *
  * Where the real ids are the effective ones nothing tells access(2), which has
  * no capabilities then, from chdir(2), which has them: they count.
@@ -225,7 +237,7 @@ static uint64_t capabilities(const struct caller *c)
 		return c->effective;
 	if (c->uid == c->real_uid && c->gid == c->real_gid)
 		return is_root(c) ? c->permitted : 0;
-	return is_other_root(c) ? ~UINT64_C(0) : 0;
+	return c->is_other_root ? ~UINT64_C(0) : 0;
 }
 
 static bool has(struct caller *c, int cap)
@@ -247,5 +259,5 @@ bool caller_has_capability_over_user(struct caller *c, int cap, uid_t uid)
 
 bool caller_is_capable(struct caller *c, int cap)
 {
-	return has(c, cap) && (c->same_user_ns || is_other_root(c));
+	return has(c, cap) && (c->same_user_ns || c->is_other_root);
 }

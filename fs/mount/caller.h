@@ -25,7 +25,8 @@ struct caller {
 	uint64_t effective, permitted; /* capability sets */
 	gid_t *groups;
 	size_t group_count;
-	bool same_user_ns; /* as ours */
+	bool same_user_ns;  /* as ours */
+	bool is_other_root; /* an overlay works for our root meanwhile */
 };
 
 void caller_init(struct caller *c, pid_t tid, uid_t uid, gid_t gid);
