@@ -148,13 +148,13 @@ class Plain(System):
 
 class Stele(System):
     name = "stele"
-    what = "stele build --level 3"
+    what = "stele build (level 4, the default)"
     suffix = "stele"
     server = "stele"
     tools = (STELE,)
 
     def build(self, image):
-        call(STELE, "build", "-q", "--level", "3", str(self.tree), "-o", image)
+        call(STELE, "build", "-q", str(self.tree), "-o", image)
 
     def attach(self):
         call(STELE, "mount", self.image, self.point)
