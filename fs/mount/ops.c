@@ -58,8 +58,10 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 	want(conn, FUSE_CAP_EXPORT_SUPPORT, true);
 	/* Links never change either. */
 	want(conn, FUSE_CAP_CACHE_SYMLINKS, true);
+#ifdef FUSE_CAP_HANDLE_KILLPRIV_V2
 	/* Else each write above us asks for security.capability. */
 	want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2, true);
+#endif
 	/* O_TRUNC comes with the open: one attempt, one record. */
 	want(conn, FUSE_CAP_ATOMIC_O_TRUNC, true);
 	want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
@@ -106,7 +108,9 @@ const struct fuse_lowlevel_ops op_table = {
 	.rename = op_rename,
 	.link = op_link,
 	.create = op_create,
+#if HAVE_FUSE_TMPFILE
 	.tmpfile = op_tmpfile,
+#endif
 	.write = op_write,
 	.setxattr = op_setxattr,
 	.removexattr = op_removexattr,
