@@ -4,6 +4,7 @@ refused, read the log, unmount."""
 
 import json
 import os
+import pwd
 import stat
 import subprocess
 
@@ -13,7 +14,8 @@ import support
 import trees
 from support import NOBODY, PATIENCE
 
-USER = 1000
+# One with a name, which fusermount3 asks for, and not NOBODY: another user.
+USER = pwd.getpwnam("games").pw_uid
 pytestmark = pytest.mark.user
 
 
