@@ -81,6 +81,24 @@ static struct image_node named(
 	return node;
 }
 
+/* Would the bits forbid to make, remove or replace a name of dir? node is what
+ * named found for it. */
+static bool is_name_denied(fuse_req_t req, const struct image_node *dir,
+	const struct image_node *node)
+{
+	const struct image *img = mount_of(req)->img;
+	struct caller c;
+
+	op_caller(req, &c);
+
+	bool denied = node->ino ? !perm_may_delete(img, dir, node, &c)
+				: perm_check(img, dir, &c,
+					  PERM_WRITE | PERM_EXEC) < 0;
+
+	caller_done(&c);
+	return denied;
+}
+
 /*
  * Complete an attempt to make, remove or replace a name in a folder, and refuse
  * it. path2 is the caller's.
@@ -91,19 +109,12 @@ static void refuse_name(fuse_req_t req, struct ledger_attempt *a,
 	struct mount *m = mount_of(req);
 	struct image_node node = named(m, dir, name);
 	_cleanup_free_ char *path = image_path(m->img, dir->ino, name);
-	struct caller c;
 
 	if (!path) {
 		(void)fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	op_caller(req, &c);
-	if (node.ino)
-		a->dac_denied |= !perm_may_delete(m->img, dir, &node, &c);
-	else
-		a->dac_denied |=
-			perm_check(m->img, dir, &c, PERM_WRITE | PERM_EXEC) < 0;
-	caller_done(&c);
+	a->dac_denied |= is_name_denied(req, dir, &node);
 	a->path = path;
 	a->ino = node.ino ? node.ino : dir->ino;
 	a->ino_is_parent = !node.ino;
@@ -230,24 +241,6 @@ void op_symlink(
 	refuse_name_in(req, &a, parent, name);
 }
 
-/* Would the bits forbid a rename to this name? */
-static bool target_denied(
-	fuse_req_t req, const struct image_node *dir, const char *name)
-{
-	struct mount *m = mount_of(req);
-	struct image_node node = named(m, dir, name);
-	struct caller c;
-
-	op_caller(req, &c);
-
-	bool denied = node.ino ? !perm_may_delete(m->img, dir, &node, &c)
-			       : perm_check(m->img, dir, &c,
-					 PERM_WRITE | PERM_EXEC) < 0;
-
-	caller_done(&c);
-	return denied;
-}
-
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	fuse_ino_t new_parent, const char *new_name, unsigned flags)
 {
@@ -269,9 +262,10 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		.path2 = to,
 		.has = LEDGER_HAS_FLAGS,
 		.flags = flags,
-		.dac_denied = target_denied(req, &new_dir, new_name),
 	};
+	struct image_node target = named(mount_of(req), &new_dir, new_name);
 
+	a.dac_denied = is_name_denied(req, &new_dir, &target);
 	refuse_name(req, &a, &dir, name);
 }
 
