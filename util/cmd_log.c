@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "fs/ledger/query.h"
+#include "fs/audit/query.h"
 #include "util/cmd.h"
 #include "util/exit.h"
 #include "util/log_print.h"

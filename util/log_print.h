@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fs/ledger/query.h"
+#include "fs/audit/query.h"
 
 /* Column titles for log_print_line. */
 void log_print_header(bool color);

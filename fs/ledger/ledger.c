@@ -20,8 +20,8 @@
 #include <time.h>
 
 #include "fs/ledger/claim.h"
-#include "fs/ledger/proc.h"
 #include "fs/ledger/store.h"
+#include "fs/who/proc.h"
 
 enum { BATCH = 256 };
 

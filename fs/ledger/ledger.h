@@ -16,6 +16,7 @@
 
 #include "fs/base/diag.h"
 #include "fs/codec/digest.h"
+#include "fs/who/proc.h"
 
 struct ledger;
 
@@ -28,17 +29,9 @@ struct ledger_mount {
 	const char *version; /* of the program */
 };
 
-/*
- * The file that a program runs from, when it lies in the image: *ret filled
- * and true. dev and ino are what statx gives for the executable. Called
- * without locks, from any thread; must not do I/O on the mount.
- */
-typedef bool (*ledger_exe_digest)(void *arg, uint32_t dev_major,
-	uint32_t dev_minor, uint64_t ino, struct digest *ret);
-
 struct ledger_options {
 	bool fsync; /* durability=fsync: a commit survives power loss */
-	ledger_exe_digest exe_digest; /* may be NULL */
+	proc_exe_digest exe_digest; /* may be NULL */
 	void *exe_digest_arg;
 };
 

@@ -7,7 +7,7 @@
 #define FS_LEDGER_STORE_H
 
 #include "fs/ledger/ledger.h"
-#include "fs/ledger/proc.h"
+#include "fs/who/proc.h"
 
 struct store;
 

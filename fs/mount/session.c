@@ -38,7 +38,7 @@ void mount_give_buffer(struct mount *m, struct buffer *b)
 	pthread_mutex_unlock(&m->buffers_lock);
 }
 
-/* ledger_exe_digest: programs that run from this mount. */
+/* proc_exe_digest: programs that run from this mount. */
 static bool exe_digest(void *arg, uint32_t dev_major, uint32_t dev_minor,
 	uint64_t ino, struct digest *ret)
 {

@@ -13,10 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fs/audit/query.h"
 #include "fs/base/io.h"
 #include "fs/db/db.h"
 #include "fs/ledger/ledger.h"
-#include "fs/ledger/query.h"
 #include "tests/lib/scratch.h"
 
 static const struct ledger_mount sample_mount = {

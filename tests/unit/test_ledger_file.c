@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/audit/query.h"
 #include "fs/db/db.h"
 #include "fs/ledger/ledger.h"
-#include "fs/ledger/query.h"
 #include "tests/lib/scratch.h"
 
 static const struct ledger_mount sample_mount = {.mount_point = "/mnt"};

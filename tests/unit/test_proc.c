@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "fs/base/io.h"
-#include "fs/ledger/proc.h"
+#include "fs/who/proc.h"
 #include "tests/lib/scratch.h"
 
 /* A child that runs a shell command and answers what it is sent. */

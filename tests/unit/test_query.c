@@ -11,11 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fs/audit/query.h"
 #include "fs/base/buf.h"
 #include "fs/base/io.h"
 #include "fs/db/db.h"
 #include "fs/ledger/ledger.h"
-#include "fs/ledger/query.h"
 #include "tests/lib/scratch.h"
 
 enum { RECORDS = 600 }; /* more than two batches of a reader */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The SQL of query.c: every text is made from one table of columns. */
-#ifndef FS_LEDGER_QUERY_SQL_H
-#define FS_LEDGER_QUERY_SQL_H
+#ifndef FS_AUDIT_QUERY_SQL_H
+#define FS_AUDIT_QUERY_SQL_H
 
 #include "fs/base/buf.h"
 

@@ -25,8 +25,8 @@
  * (cmdline.h), and environ, maps and mem are not touched. stat, status, comm,
  * cgroup, loginuid and sessionid take no lock that is held across file I/O.
  */
-#ifndef FS_LEDGER_PROC_H
-#define FS_LEDGER_PROC_H
+#ifndef FS_WHO_PROC_H
+#define FS_WHO_PROC_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -35,11 +35,18 @@
 
 #include "fs/base/cleanup.h"
 #include "fs/codec/digest.h"
-#include "fs/ledger/cmdline.h"
-#include "fs/ledger/ledger.h"
-#include "fs/ledger/lru.h"
+#include "fs/who/cmdline.h"
+#include "fs/who/lru.h"
 
 #define PROC_ANCESTORS 16
+
+/*
+ * The file that a program runs from, when it lies in the image: *ret filled
+ * and true. dev and ino are what statx gives for the executable. Called
+ * without locks, from any thread; must not do I/O on the mount.
+ */
+typedef bool (*proc_exe_digest)(void *arg, uint32_t dev_major,
+	uint32_t dev_minor, uint64_t ino, struct digest *ret);
 
 /* Raw bytes as the kernel gives them; data NULL: not known. */
 struct proc_bytes {
@@ -93,7 +100,7 @@ struct proc {
 };
 
 struct proc_options {
-	ledger_exe_digest exe_digest; /* may be NULL */
+	proc_exe_digest exe_digest; /* may be NULL */
 	void *exe_digest_arg;
 	size_t max_processes;	      /* 0: 4096 are remembered */
 	size_t max_threads;	      /* 0: 256, each with an open descriptor */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Columns and statements of readers; see query_sql.h. */
-#include "fs/ledger/query_sql.h"
+#include "fs/audit/query_sql.h"
 
 #include <assert.h>
 
-#include "fs/ledger/query.h"
+#include "fs/audit/query.h"
 
 const struct query_column_info query_columns[QUERY_COLUMNS] = {
 	[QUERY_SEQ] = {"seq", QUERY_NUMBER},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Facts of one process from /proc; see proc.h for what may be read and how. */
-#include "fs/ledger/proc_read.h"
+#include "fs/who/proc_read.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading one process from /proc, for proc.c. Stateless; blocks for nobody. */
-#ifndef FS_LEDGER_PROC_READ_H
-#define FS_LEDGER_PROC_READ_H
+#ifndef FS_WHO_PROC_READ_H
+#define FS_WHO_PROC_READ_H
 
-#include "fs/ledger/proc.h"
+#include "fs/who/proc.h"
 
 /* What one read of a thread's stat file tells. */
 struct proc_stat {

@@ -8,8 +8,8 @@
  * reads, and callers wait for it up to a bound; while the helper is stuck
  * nobody waits again. Thread-safe.
  */
-#ifndef FS_LEDGER_CMDLINE_H
-#define FS_LEDGER_CMDLINE_H
+#ifndef FS_WHO_CMDLINE_H
+#define FS_WHO_CMDLINE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Readers of a ledger; see query.h. */
-#include "fs/ledger/query.h"
+#include "fs/audit/query.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/audit/query_sql.h"
 #include "fs/base/buf.h"
 #include "fs/db/db.h"
-#include "fs/ledger/query_sql.h"
 #include "fs/ledger/schema.h"
 
 enum {

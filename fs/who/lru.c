@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A hash table with an order of use; see lru.h. */
-#include "fs/ledger/lru.h"
+#include "fs/who/lru.h"
 
 #include <assert.h>
 

@@ -4,13 +4,13 @@
  * Files of /proc are read without the lock: two threads may meet the same new
  * process at once, and then the first one to enter it in the table wins.
  */
-#include "fs/ledger/proc.h"
+#include "fs/who/proc.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <string.h>
 
-#include "fs/ledger/proc_read.h"
+#include "fs/who/proc_read.h"
 
 enum {
 	DEFAULT_PROCESSES = 4096,

@@ -4,8 +4,8 @@
  * part of the caller's struct, so nothing here allocates but the table itself.
  * Not thread-safe; owns no node.
  */
-#ifndef FS_LEDGER_LRU_H
-#define FS_LEDGER_LRU_H
+#ifndef FS_WHO_LRU_H
+#define FS_WHO_LRU_H
 
 #include <stddef.h>
 #include <stdint.h>

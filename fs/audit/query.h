@@ -9,8 +9,8 @@
  * or makes its log grow. The file is opened read-only and is not trusted.
  * A query belongs to one thread at a time.
  */
-#ifndef FS_LEDGER_QUERY_H
-#define FS_LEDGER_QUERY_H
+#ifndef FS_AUDIT_QUERY_H
+#define FS_AUDIT_QUERY_H
 
 #include <stdbool.h>
 #include <stddef.h>

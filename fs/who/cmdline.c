@@ -8,7 +8,7 @@
  *	ASKED -> STUCK	the asker's time is over, it has left
  *	STUCK -> FREE	the helper is back, the result is dropped
  */
-#include "fs/ledger/cmdline.h"
+#include "fs/who/cmdline.h"
 
 #include <assert.h>
 #include <pthread.h>
