@@ -222,16 +222,20 @@ static int submit(struct ledger *l, struct entry *e)
 
 /* ---- the interface ---- */
 
-int ledger_attempt(struct ledger *l, const struct ledger_attempt *a)
+int ledger_attempt(struct ledger *l, const struct ledger_attempt *a,
+	uint64_t *ret_delay_ns)
 {
 	struct entry e = {.attempt = a, .at = store_now()};
 
-	assert((unsigned)a->op < LEDGER_OP_COUNT && a->error > 0 && a->path);
+	assert((unsigned)a->op < LEDGER_OP_COUNT && a->error > 0 && a->path &&
+		a->rule);
 	e.proc = proc_find(l->procs, a->tid);
 
 	int r = submit(l, &e);
 
 	proc_unref(e.proc);
+	if (ret_delay_ns)
+		*ret_delay_ns = 0;
 	return r;
 }
 
@@ -282,13 +286,16 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 /* Also the losses that no transaction could tell of any more. */
 static void end_mount(struct ledger *l)
 {
+	struct store_event end = {.kind = LEDGER_EVENT_UNMOUNT,
+		.text = "the mount ended",
+		.count = 1};
 	struct store_time now = store_now();
 	int r = store_begin(l->store);
 
 	if (r == 0)
 		r = store_lost(l);
 	if (r == 0)
-		r = store_end_mount(l->store, &now);
+		r = store_event(l->store, &end, &now);
 	if (r == 0)
 		r = store_commit(l->store);
 	/* A disk that is still full: the mount stays without an end, as after

@@ -22,17 +22,47 @@ struct ledger;
 
 /* What is written once for each mount. Strings are borrowed for the call. */
 struct ledger_mount {
-	struct digest image_id;
+	struct digest image_id, tree_id;
 	const char *image_path;
 	const char *mount_point;
 	const char *options;
+	const char *label;   /* what the user calls it, or NULL */
 	const char *version; /* of the program */
+};
+
+/* Facts of an inode of the image that somebody tried to change. */
+struct ledger_node {
+	uint32_t mode, uid, gid;
+	uint64_t size;
+	bool has_digest; /* a regular file: SHA-256 of its content */
+	struct digest digest;
+};
+
+/* When the ledger has reached its size or the disk is full. */
+enum ledger_on_full {
+	LEDGER_AGGREGATE, /* count what comes, in a gap record; the default */
+	LEDGER_BLOCK,	  /* attempts wait until there is room */
+	LEDGER_ROTATE,	  /* remove the oldest segments that are anchored; when
+			   * there are none, as LEDGER_AGGREGATE */
+	LEDGER_HALT,	  /* every request gets EIO until an operator acts */
 };
 
 struct ledger_options {
 	bool fsync; /* durability=fsync: a commit survives power loss */
 	proc_exe_digest exe_digest; /* may be NULL */
 	void *exe_digest_arg;
+
+	enum ledger_on_full on_full;
+	uint64_t max_bytes;    /* of the files of the ledger; 0: no limit */
+	uint64_t keep_seconds; /* older segments are removed; 0: never */
+	uint64_t process_rate; /* bytes a second that one process may add */
+	uint64_t group_rate;   /* the same for all of a cgroup */
+	bool recover; /* go on with a ledger whose end does not verify */
+
+	/* Lists end with NULL; borrowed as long as the ledger is open. */
+	const char *const *anchors; /* file:PATH, syslog, stdout, exec:CMD */
+	const char *const *alerts;  /* exec:CMD */
+	const char *metrics;	    /* file:PATH or unix:PATH, or NULL */
 };
 
 /*
@@ -96,8 +126,10 @@ struct ledger_attempt {
 	int error;	 /* answered errno, positive */
 	bool dac_denied; /* permission bits alone would have refused it */
 	const char *path;
-	const char *path2;  /* or NULL */
-	uint64_t ino;	    /* of the target, or of its folder: see has */
+	const char *path2; /* or NULL */
+	const char *rule;  /* what refused it: "image", or a policy's path */
+	uint64_t ino;	   /* of the target, or of its folder */
+	const struct ledger_node *node; /* of the target, or NULL */
 	bool ino_is_parent; /* the target does not exist: ino is its folder */
 	unsigned has;	    /* LEDGER_HAS_*: which of these are given */
 	uint32_t flags;	    /* open, rename, ioctl command, access mask */
@@ -115,17 +147,31 @@ struct ledger_attempt {
 /*
  * Store an attempt, with the facts of the process behind tid, which must be
  * waiting for our answer so that /proc/<tid> is stable. Returns 0 when it is
- * committed; -errno when it could not be stored (disk full, ...), and then the
- * caller must not be told EROFS. Thread-safe; concurrent calls share commits.
+ * committed, and after which time the caller may have its answer (0: at once;
+ * more when the process or its cgroup adds faster than it may;
+ * ret_delay_ns may be NULL); -errno when it
+ * could not be stored (disk full, ...), and then the caller must not be told
+ * EROFS. Thread-safe; concurrent calls share commits.
  */
-int ledger_attempt(struct ledger *l, const struct ledger_attempt *a) must_check;
+int ledger_attempt(struct ledger *l, const struct ledger_attempt *a,
+	uint64_t *ret_delay_ns) must_check;
 
 /* Other things that happen to a mount and matter to an investigator. */
 enum ledger_event {
 	LEDGER_EVENT_DAMAGE, /* bytes of the image did not match their digest */
 	LEDGER_EVENT_LOST,   /* attempts that could not be recorded, with their
-			      * number; written by the ledger itself, as soon
-			      * as it can write again */
+			      * number; they were answered EIO */
+	LEDGER_EVENT_MOUNT,  /* a mount began to write */
+	LEDGER_EVENT_UNMOUNT,
+	LEDGER_EVENT_HEARTBEAT, /* nothing happened, and somebody is there */
+	LEDGER_EVENT_RECOVERY,	/* the writer before did not end in order, or
+				 * the end of the ledger did not verify: what
+				 * was found */
+	LEDGER_EVENT_GAP,	/* attempts that were only counted, with their
+				 * number: the ledger was full */
+	LEDGER_EVENT_PRUNE,	/* records were removed by retention */
+	LEDGER_EVENT_CLOCK,	/* the wall clock was set */
+	LEDGER_EVENT_ALARM,	/* an anchor, an alert or the disk failed */
 	LEDGER_EVENT_COUNT,
 };
 

@@ -34,6 +34,14 @@ _Static_assert(ARRAY_LEN(op_names) == LEDGER_OP_COUNT, "every kind is named");
 static const char *const event_names[] = {
 	[LEDGER_EVENT_DAMAGE] = "damage",
 	[LEDGER_EVENT_LOST] = "lost",
+	[LEDGER_EVENT_MOUNT] = "mount",
+	[LEDGER_EVENT_UNMOUNT] = "unmount",
+	[LEDGER_EVENT_HEARTBEAT] = "heartbeat",
+	[LEDGER_EVENT_RECOVERY] = "recovery",
+	[LEDGER_EVENT_GAP] = "gap",
+	[LEDGER_EVENT_PRUNE] = "prune",
+	[LEDGER_EVENT_CLOCK] = "clock",
+	[LEDGER_EVENT_ALARM] = "alarm",
 };
 
 _Static_assert(

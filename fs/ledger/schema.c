@@ -17,6 +17,12 @@
  * or whose columns were moved is found before a row is read or written.
  * Changing one, even a space, is a new version.
  */
+/* What attempt and fold have in common and the view shows. */
+#define ATTEMPT_COLUMNS                                                          \
+	"t_real, t_boot, op, errno, rule, dac_denied, path, path2, ino, uid,"    \
+	" gid, tid, count, targets, coalesce(t_last, t_real) AS t_end, proc_id," \
+	" mount_id"
+
 static const struct object {
 	const char *name;
 	const char *sql;
@@ -30,16 +36,19 @@ static const struct object {
 	{"mount", "CREATE TABLE mount(\n"
 		  " id INTEGER PRIMARY KEY,\n"
 		  " image_id BLOB NOT NULL,\n"
+		  " tree_id BLOB,\n"
 		  " image_path BLOB,\n"
 		  " mount_point BLOB,\n"
 		  " options BLOB,\n"
+		  " policy_digest BLOB,\n"
+		  " label TEXT,\n"
 		  " version TEXT,\n"
+		  " host TEXT,\n"
+		  " machine_id TEXT,\n"
 		  " boot_id TEXT,\n"
 		  " pid INTEGER,\n"
 		  " started INTEGER NOT NULL,\n"
-		  " started_boot INTEGER NOT NULL,\n"
-		  " ended INTEGER,\n"
-		  " ended_boot INTEGER)"},
+		  " started_boot INTEGER NOT NULL)"},
 	{"proc", "CREATE TABLE proc(\n"
 		 " id INTEGER PRIMARY KEY,\n"
 		 " parent_id INTEGER REFERENCES proc(id),\n"
@@ -47,6 +56,7 @@ static const struct object {
 		 " first_seq INTEGER NOT NULL,\n"
 		 " tgid INTEGER NOT NULL,\n"
 		 " ppid INTEGER,\n"
+		 " vpid INTEGER,\n"
 		 " start_ticks INTEGER NOT NULL,\n"
 		 " exec_stamp INTEGER NOT NULL,\n"
 		 " start_real INTEGER,\n"
@@ -60,6 +70,9 @@ static const struct object {
 		 " cmdline_note TEXT,\n"
 		 " cwd BLOB,\n"
 		 " cgroup BLOB,\n"
+		 " container TEXT,\n"
+		 " runtime TEXT,\n"
+		 " pod TEXT,\n"
 		 " uid INTEGER,\n"
 		 " euid INTEGER,\n"
 		 " suid INTEGER,\n"
@@ -71,11 +84,24 @@ static const struct object {
 		 " groups TEXT,\n"
 		 " auid INTEGER,\n"
 		 " ses INTEGER,\n"
+		 " umask INTEGER,\n"
 		 " cap_eff INTEGER,\n"
+		 " seccomp INTEGER,\n"
+		 " no_new_privs INTEGER,\n"
+		 " lsm BLOB,\n"
 		 " pid_ns INTEGER,\n"
 		 " user_ns INTEGER,\n"
 		 " mnt_ns INTEGER,\n"
 		 " tty INTEGER)"},
+	{"node", "CREATE TABLE node(\n"
+		 " mount_id INTEGER NOT NULL REFERENCES mount(id),\n"
+		 " ino INTEGER NOT NULL,\n"
+		 " mode INTEGER NOT NULL,\n"
+		 " uid INTEGER NOT NULL,\n"
+		 " gid INTEGER NOT NULL,\n"
+		 " size INTEGER,\n"
+		 " digest BLOB,\n"
+		 " PRIMARY KEY(mount_id, ino)) WITHOUT ROWID"},
 	{"attempt", "CREATE TABLE attempt(\n"
 		    " seq INTEGER PRIMARY KEY,\n"
 		    " mount_id INTEGER NOT NULL REFERENCES mount(id),\n"
@@ -83,6 +109,7 @@ static const struct object {
 		    " t_boot INTEGER NOT NULL,\n"
 		    " op INTEGER NOT NULL REFERENCES op(op),\n"
 		    " errno INTEGER NOT NULL,\n"
+		    " rule TEXT NOT NULL,\n"
 		    " dac_denied INTEGER NOT NULL,\n"
 		    " path BLOB NOT NULL,\n"
 		    " path2 BLOB,\n"
@@ -101,7 +128,54 @@ static const struct object {
 		    " tid INTEGER,\n"
 		    " uid INTEGER NOT NULL,\n"
 		    " gid INTEGER NOT NULL,\n"
-		    " proc_id INTEGER REFERENCES proc(id))"},
+		    " proc_id INTEGER REFERENCES proc(id),\n"
+		    " count INTEGER NOT NULL,\n"
+		    " t_last INTEGER,\n"
+		    " times BLOB,\n"
+		    " targets INTEGER NOT NULL,\n"
+		    " names BLOB)"},
+	{"fold", "CREATE TABLE fold(\n"
+		 " id INTEGER PRIMARY KEY,\n"
+		 " mount_id INTEGER NOT NULL REFERENCES mount(id),\n"
+		 " t_real INTEGER NOT NULL,\n"
+		 " t_boot INTEGER NOT NULL,\n"
+		 " op INTEGER NOT NULL REFERENCES op(op),\n"
+		 " errno INTEGER NOT NULL,\n"
+		 " rule TEXT NOT NULL,\n"
+		 " dac_denied INTEGER NOT NULL,\n"
+		 " path BLOB NOT NULL,\n"
+		 " path2 BLOB,\n"
+		 " ino INTEGER,\n"
+		 " parent_ino INTEGER,\n"
+		 " flags INTEGER,\n"
+		 " mode INTEGER,\n"
+		 " size INTEGER,\n"
+		 " off INTEGER,\n"
+		 " new_uid INTEGER,\n"
+		 " new_gid INTEGER,\n"
+		 " atime INTEGER,\n"
+		 " mtime INTEGER,\n"
+		 " xattr BLOB,\n"
+		 " caller_visible INTEGER NOT NULL,\n"
+		 " tid INTEGER,\n"
+		 " uid INTEGER NOT NULL,\n"
+		 " gid INTEGER NOT NULL,\n"
+		 " proc_id INTEGER REFERENCES proc(id),\n"
+		 " count INTEGER NOT NULL,\n"
+		 " t_last INTEGER,\n"
+		 " times BLOB,\n"
+		 " targets INTEGER NOT NULL)"},
+	{"fold_name", "CREATE TABLE fold_name(\n"
+		      " fold_id INTEGER NOT NULL REFERENCES fold(id),\n"
+		      " n INTEGER NOT NULL,\n"
+		      " path BLOB NOT NULL,\n"
+		      " path2 BLOB,\n"
+		      " ino INTEGER,\n"
+		      " parent_ino INTEGER,\n"
+		      " count INTEGER NOT NULL,\n"
+		      " t_first INTEGER NOT NULL,\n"
+		      " t_last INTEGER NOT NULL,\n"
+		      " PRIMARY KEY(fold_id, n)) WITHOUT ROWID"},
 	{"event", "CREATE TABLE event(\n"
 		  " seq INTEGER PRIMARY KEY,\n"
 		  " mount_id INTEGER NOT NULL REFERENCES mount(id),\n"
@@ -111,9 +185,38 @@ static const struct object {
 		  " path BLOB,\n"
 		  " text TEXT NOT NULL,\n"
 		  " count INTEGER NOT NULL)"},
+	{"tile", "CREATE TABLE tile(\n"
+		 " n INTEGER PRIMARY KEY,\n"
+		 " root BLOB NOT NULL,\n"
+		 " leaves BLOB)"},
+	{"checkpoint", "CREATE TABLE checkpoint(\n"
+		       " size INTEGER PRIMARY KEY,\n"
+		       " t_real INTEGER NOT NULL,\n"
+		       " note TEXT NOT NULL)"},
+	{"epoch", "CREATE TABLE epoch(\n"
+		  " number INTEGER PRIMARY KEY,\n"
+		  " key TEXT NOT NULL,\n"
+		  " size INTEGER NOT NULL,\n"
+		  " note TEXT)"},
+	{"anchor", "CREATE TABLE anchor(\n"
+		   " size INTEGER NOT NULL,\n"
+		   " place TEXT NOT NULL,\n"
+		   " t_real INTEGER NOT NULL,\n"
+		   " PRIMARY KEY(place, size)) WITHOUT ROWID"},
+	{"attempt_time", "CREATE INDEX attempt_time ON attempt("
+			 "coalesce(t_last, t_real))"},
+	{"attempt_path", "CREATE INDEX attempt_path ON attempt(path)"},
+	{"attempt_path2", "CREATE INDEX attempt_path2 ON attempt(path2)"
+			  " WHERE path2 IS NOT NULL"},
+	{"attempt_names", "CREATE INDEX attempt_names ON attempt(seq)"
+			  " WHERE names IS NOT NULL"},
 	{"refused",
-		"CREATE VIEW refused AS SELECT\n"
-		" a.seq AS seq,\n"
+		"CREATE VIEW refused AS\n"
+		" WITH a AS (SELECT seq,\n"
+		" " ATTEMPT_COLUMNS " FROM attempt\n"
+		" UNION ALL SELECT NULL,\n"
+		" " ATTEMPT_COLUMNS " FROM fold)\n"
+		" SELECT a.seq AS seq,\n"
 		" strftime('%Y-%m-%dT%H:%M:%S', a.t_real / 1000000000,"
 		" 'unixepoch') || printf('.%09dZ', a.t_real % 1000000000)"
 		" AS time,\n"
@@ -125,12 +228,22 @@ static const struct object {
 		" CAST(a.path2 AS TEXT) AS path2,\n"
 		" a.uid AS uid,\n"
 		" a.gid AS gid,\n"
+		" a.count AS count,\n"
+		" a.targets AS targets,\n"
+		" strftime('%Y-%m-%dT%H:%M:%S', a.t_end / 1000000000,"
+		" 'unixepoch') || printf('.%09dZ', a.t_end % 1000000000)"
+		" AS last_time,\n"
+		" a.rule AS rule,\n"
 		" a.dac_denied AS dac_denied,\n"
 		" CAST(p.exe AS TEXT) AS exe,\n"
 		" lower(hex(p.exe_digest)) AS exe_digest,\n"
 		" CAST(replace(p.cmdline, x'00', x'20') AS TEXT) AS cmdline,\n"
 		" CAST(p.cwd AS TEXT) AS cwd,\n"
 		" p.auid AS auid,\n"
+		" p.container AS container,\n"
+		" p.pod AS pod,\n"
+		" CAST(p.cgroup AS TEXT) AS cgroup,\n"
+		" lower(hex(n.digest)) AS target_digest,\n"
 		" CAST(m.mount_point AS TEXT) AS mount_point,\n"
 		" lower(hex(m.image_id)) AS image_id,\n"
 		" m.boot_id AS boot_id,\n"
@@ -138,11 +251,12 @@ static const struct object {
 		" a.t_boot AS t_boot,\n"
 		" a.tid AS tid,\n"
 		" a.proc_id AS proc_id,\n"
-		" a.mount_id AS mount_id,\n"
-		" CAST(p.cgroup AS TEXT) AS cgroup\n"
-		" FROM attempt AS a\n"
+		" a.mount_id AS mount_id\n"
+		" FROM a\n"
 		" LEFT JOIN op AS o ON o.op = a.op\n"
 		" LEFT JOIN proc AS p ON p.id = a.proc_id\n"
+		" LEFT JOIN node AS n ON n.mount_id = a.mount_id"
+		" AND n.ino = a.ino\n"
 		" LEFT JOIN mount AS m ON m.id = a.mount_id"},
 };
 
@@ -253,6 +367,11 @@ static int check_version(struct db *db, const char *path, struct diag *diag)
 
 	if (r < 0 && r != -ENOENT)
 		return failed(db, r, path, diag);
+	if (r == 0 && version == 1)
+		return diag_set(diag, -EOPNOTSUPP,
+			"%s is a ledger of version 1, which no release wrote; "
+			"move it away, or give another file",
+			path);
 	if (r == -ENOENT || version < 1)
 		return diag_set(diag, -EBADMSG,
 			"%s: the ledger does not say its version: it is "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of a ledger, version 1. README.md beside this file tells users
+ * The tables of a ledger, version 2. README.md beside this file tells users
  * what every column means; this is for the code that makes and checks them.
  *
  * A later version adds columns and tables and raises the number in
@@ -16,7 +16,7 @@
 
 struct db;
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 /* "stel", at byte 68 of the file: what file(1) and we know a ledger by. */
 #define SCHEMA_APPLICATION_ID 0x7374656c
 

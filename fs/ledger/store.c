@@ -16,7 +16,7 @@ enum { BOOT_ID_LEN = 36 };
 
 struct store {
 	struct db *db;
-	struct db_stmt *begin, *commit, *attempt, *event, *proc, *end_mount;
+	struct db_stmt *begin, *commit, *attempt, *event, *proc;
 	int64_t mount;		  /* row of this mount */
 	int64_t seq, row;	  /* last ones that are committed */
 	int64_t seq_now, row_now; /* last ones of the open transaction */
@@ -104,15 +104,13 @@ static int prepare(struct store *s)
 	} all[] = {
 		{&s->begin, "BEGIN IMMEDIATE"},
 		{&s->commit, "COMMIT"},
-		{&s->attempt,
-			"INSERT INTO attempt VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?)"},
+		{&s->attempt, "INSERT INTO attempt VALUES("
+			      "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+			      "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
 		{&s->event, "INSERT INTO event VALUES(?,?,?,?,?,?,?,?)"},
-		{&s->proc,
-			"INSERT INTO proc VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-			"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
-		{&s->end_mount, "UPDATE mount SET ended = ?, ended_boot = ?"
-				" WHERE id = ?"},
+		{&s->proc, "INSERT INTO proc VALUES("
+			   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+			   "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"},
 	};
 	int r = 0;
 
@@ -142,17 +140,22 @@ static int add_mount(struct store *s, const struct ledger_mount *m)
 	struct store_time now = store_now();
 	char boot_id[BOOT_ID_LEN + 1];
 	int r = db_prepare(s->db,
-		"INSERT INTO mount VALUES(NULL,?,?,?,?,?,?,?,?,?,NULL,NULL)",
+		"INSERT INTO mount VALUES(NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		&add);
 
 	if (r < 0)
 		return r;
 	read_boot_id(boot_id);
 	db_bind_bytes(add, m->image_id.bytes, DIGEST_LEN);
+	db_bind_bytes(add, m->tree_id.bytes, DIGEST_LEN);
 	bind_string(add, m->image_path);
 	bind_string(add, m->mount_point);
 	bind_string(add, m->options);
+	db_bind_null(add);
+	db_bind_text(add, m->label);
 	db_bind_text(add, m->version);
+	db_bind_null(add);
+	db_bind_null(add);
 	db_bind_text(add, *boot_id ? boot_id : NULL);
 	db_bind_int(add, getpid());
 	db_bind_int(add, now.real);
@@ -204,7 +207,6 @@ void store_close(struct store *s)
 	db_stmt_free(s->attempt);
 	db_stmt_free(s->event);
 	db_stmt_free(s->proc);
-	db_stmt_free(s->end_mount);
 	db_close(s->db);
 	free(s->fresh);
 	free(s);
@@ -237,6 +239,7 @@ static void bind_facts(struct db_stmt *s, const struct proc_facts *f)
 {
 	db_bind_int(s, f->key.tgid);
 	bind_if(s, f->ppid > 0, f->ppid);
+	db_bind_null(s);
 	db_bind_int(s, (int64_t)f->key.start_ticks);
 	db_bind_int(s, (int64_t)f->key.exec_stamp);
 	db_bind_int(s, f->start_real);
@@ -251,12 +254,19 @@ static void bind_facts(struct db_stmt *s, const struct proc_facts *f)
 	db_bind_text(s, f->cmdline_note);
 	db_bind_bytes(s, f->cwd.data, f->cwd.len);
 	db_bind_bytes(s, f->cgroup.data, f->cgroup.len);
+	db_bind_null(s);
+	db_bind_null(s);
+	db_bind_null(s);
 	bind_ids(s, &f->uid);
 	bind_ids(s, &f->gid);
 	db_bind_text(s, f->groups.data);
 	bind_number(s, f->auid);
 	bind_number(s, f->ses);
+	db_bind_null(s);
 	bind_number(s, f->cap_eff);
+	db_bind_null(s);
+	db_bind_null(s);
+	db_bind_null(s);
 	bind_number(s, f->pid_ns);
 	bind_number(s, f->user_ns);
 	bind_number(s, f->mnt_ns);
@@ -330,6 +340,7 @@ int store_attempt(struct store *s, const struct ledger_attempt *a,
 	db_bind_int(add, at->boot);
 	db_bind_int(add, a->op);
 	db_bind_int(add, a->error);
+	db_bind_text(add, a->rule);
 	db_bind_int(add, a->dac_denied);
 	bind_string(add, a->path);
 	bind_string(add, a->path2);
@@ -351,6 +362,11 @@ int store_attempt(struct store *s, const struct ledger_attempt *a,
 	db_bind_int(add, a->uid);
 	db_bind_int(add, a->gid);
 	bind_if(add, proc, proc ? proc->row : 0);
+	db_bind_int(add, 1);
+	db_bind_null(add);
+	db_bind_null(add);
+	db_bind_int(add, 1);
+	db_bind_null(add);
 	r = db_run(add);
 	if (r == 0)
 		s->seq_now++;
@@ -374,14 +390,6 @@ int store_event(struct store *s, const struct store_event *e,
 	if (r == 0)
 		s->seq_now++;
 	return r;
-}
-
-int store_end_mount(struct store *s, const struct store_time *at)
-{
-	db_bind_int(s->end_mount, at->real);
-	db_bind_int(s->end_mount, at->boot);
-	db_bind_int(s->end_mount, s->mount);
-	return db_run(s->end_mount);
 }
 
 /* ---- transactions ---- */

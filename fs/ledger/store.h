@@ -47,7 +47,6 @@ int store_attempt(struct store *s, const struct ledger_attempt *a,
 	const struct store_time *at, struct proc *proc) must_check;
 int store_event(struct store *s, const struct store_event *e,
 	const struct store_time *at) must_check;
-int store_end_mount(struct store *s, const struct store_time *at) must_check;
 int store_commit(struct store *s) must_check;
 void store_abort(struct store *s);
 

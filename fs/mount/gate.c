@@ -4,6 +4,9 @@
 
 int gate_write(struct ledger *l, struct ledger_attempt *a)
 {
+	uint64_t delay;
+
 	a->error = EROFS;
-	return ledger_attempt(l, a) < 0 ? EIO : EROFS;
+	a->rule = "image";
+	return ledger_attempt(l, a, &delay) < 0 ? EIO : EROFS;
 }

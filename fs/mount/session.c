@@ -169,6 +169,7 @@ static int open_ledger(
 {
 	struct ledger_mount record = {
 		.image_id = m->sum.image_id,
+		.tree_id = m->sum.tree_id,
 		.image_path = opt->image,
 		.mount_point = opt->mount_point,
 		.options = opt->text,

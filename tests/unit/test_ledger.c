@@ -69,8 +69,12 @@ static struct ledger *must_open(const char *path)
 
 static struct ledger_attempt attempt(enum ledger_op op, const char *path)
 {
-	return (struct ledger_attempt){
-		.op = op, .error = EPERM, .path = path, .uid = 1, .gid = 2};
+	return (struct ledger_attempt){.op = op,
+		.error = EPERM,
+		.rule = "image",
+		.path = path,
+		.uid = 1,
+		.gid = 2};
 }
 
 static struct query *must_query(const char *path)
@@ -194,7 +198,7 @@ static void test_fields(void **state)
 	a.atime = -1;
 	a.mtime = INT64_MIN;
 	a.xattr = "user.x";
-	assert_int_equal(ledger_attempt(l, &a), 0);
+	assert_int_equal(ledger_attempt(l, &a, NULL), 0);
 	/* Readers need not wait for the end of the mount. */
 	assert_int_equal(read_all(f->path, check_full, NULL), 1);
 	ledger_close(l);
@@ -235,7 +239,7 @@ static void test_every_byte(void **state)
 
 	a.path2 = n.path2;
 	a.xattr = n.xattr;
-	assert_int_equal(ledger_attempt(l, &a), 0);
+	assert_int_equal(ledger_attempt(l, &a, NULL), 0);
 	ledger_close(l);
 	assert_int_equal(read_all(f->path, check_names, &n), 1);
 }
@@ -321,7 +325,7 @@ static void *write_many(void *arg)
 			attempt((w->number + i) % LEDGER_OP_COUNT, path);
 
 		a.tid = tid;
-		if (ledger_attempt(w->l, &a) != 0)
+		if (ledger_attempt(w->l, &a, NULL) != 0)
 			w->failures++;
 		/* At most PIPE_BUF bytes: whole or not at all. */
 		else if (w->report >= 0 &&
@@ -458,7 +462,7 @@ static void test_kill(void **state)
 		struct ledger *l = must_open(path);
 		struct ledger_attempt a = attempt(LEDGER_OPEN, "/after");
 
-		assert_int_equal(ledger_attempt(l, &a), 0);
+		assert_int_equal(ledger_attempt(l, &a, NULL), 0);
 		ledger_close(l);
 		assert_int_equal(read_all(path, NULL, NULL), before + 1);
 		assert_int_equal(
@@ -500,7 +504,7 @@ static void fill_disk(struct ledger *l, int64_t *ret_stored, int64_t *ret_lost)
 	path[sizeof(path) - 1] = '\0';
 	a.tid = getpid();
 	for (int row = 0; row < 10;) {
-		int r = ledger_attempt(l, &a);
+		int r = ledger_attempt(l, &a, NULL);
 
 		if (r == 0) {
 			assert_true(++stored < 100000);
@@ -536,7 +540,7 @@ static void test_full_disk(void **state)
 
 	fill_disk(l, &stored, &lost);
 	assert_int_equal(unlink(scratch_name(&f->scratch, "filler", path)), 0);
-	assert_int_equal(ledger_attempt(l, &a), 0);
+	assert_int_equal(ledger_attempt(l, &a, NULL), 0);
 	assert_true(read_all(f->path, count_losses, &c) > stored + 1);
 	assert_int_equal(c.attempts, stored + 1);
 	assert_int_equal(c.lost, lost);

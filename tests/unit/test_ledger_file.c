@@ -120,12 +120,14 @@ static void *claim_often(void *arg)
 
 	for (int i = 0; i < 20; i++) {
 		struct ledger *l = NULL;
-		struct ledger_attempt a = {
-			.op = LEDGER_OPEN, .error = EPERM, .path = "/x"};
+		struct ledger_attempt a = {.op = LEDGER_OPEN,
+			.error = EPERM,
+			.rule = "image",
+			.path = "/x"};
 		int r = ledger_open(arg, &sample_mount, &opt, &l, NULL);
 
 		if (r == 0)
-			won += ledger_attempt(l, &a) == 0;
+			won += ledger_attempt(l, &a, NULL) == 0;
 		else if (r != -EBUSY && r != -EAGAIN)
 			abort();
 		ledger_close(l);

@@ -43,24 +43,30 @@ static void add(struct ledger *l, int i)
 
 	struct ledger_attempt a = {.op = i % 2 ? LEDGER_UNLINK : LEDGER_OPEN,
 		.error = EPERM,
+		.rule = "image",
 		.path = path,
+		.rule = "image",
 		.uid = (uid_t)(i % 5),
 		.tid = i % 4 ? getpid() : 0};
 
-	assert_int_equal(ledger_attempt(l, &a), 0);
+	assert_int_equal(ledger_attempt(l, &a, NULL), 0);
 }
 
 static void add_odd_ones(struct ledger *l)
 {
 	struct ledger_attempt rename = {.op = LEDGER_RENAME,
 		.error = EPERM,
+		.rule = "image",
 		.path = "/from/a",
+		.rule = "image",
 		.path2 = "/to/b"};
-	struct ledger_attempt raw = {
-		.op = LEDGER_OPEN, .error = EPERM, .path = "/raw/\xff\x01*"};
+	struct ledger_attempt raw = {.op = LEDGER_OPEN,
+		.error = EPERM,
+		.rule = "image",
+		.path = "/raw/\xff\x01*"};
 
-	assert_int_equal(ledger_attempt(l, &rename), 0);
-	assert_int_equal(ledger_attempt(l, &raw), 0);
+	assert_int_equal(ledger_attempt(l, &rename, NULL), 0);
+	assert_int_equal(ledger_attempt(l, &raw, NULL), 0);
 	assert_int_equal(
 		ledger_event(l, LEDGER_EVENT_DAMAGE, "/d1/f1", "frame 3"), 0);
 }
