@@ -94,8 +94,8 @@ struct proc_facts {
 	const char *runtime;   /* static */
 };
 
-/* Facts do not change; parent, row and first_seq belong to the ledger's
- * writer, see ledger.c. */
+/* Facts do not change; parent, row, digest and busy_until belong to the
+ * ledger's writer, see ledger.c. */
 struct proc {
 	struct proc_facts facts;
 	atomic_uint refs;
@@ -103,6 +103,8 @@ struct proc {
 	unsigned depth;	     /* parents that were not stored at first sight */
 	struct proc *parent; /* a reference, or NULL */
 	int64_t row;	     /* in table proc; 0: none yet */
+	struct digest digest; /* of that row */
+	int64_t busy_until;   /* how fast it tries: fs/ledger/folding.c */
 	struct lru_node node;
 };
 
