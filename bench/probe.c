@@ -11,9 +11,10 @@
  *   probe open FILE N     N times: open and close FILE
  *   probe small FILE N    N times: open, read once and close FILE
  *   probe create FILE N   N times: fail to create FILE
+ *   probe names FILE N    N times: fail to create FILE-PID-NUMBER
  *
- * Prints "SECONDS THINGS BYTES", and for create the errno in place of BYTES.
- * Exit: 0, or 1 with one line on standard error.
+ * Prints "SECONDS THINGS BYTES", and for create and names the errno in place of
+ * BYTES. Exit: 0, or 1 with one line on standard error.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -21,6 +22,7 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,12 +134,18 @@ static void opens(const char *path, long count, bool contents)
 	}
 }
 
-/* Returns the errno that all of them got. */
-static int creates(const char *path, long count)
+/* Returns the errno that all of them got. With distinct, the name has the
+ * process and a number behind it: no two are equal. */
+static int creates(const char *given, long count, bool distinct)
 {
+	char path[PATH_MAX];
 	int first = 0;
 
+	(void)snprintf(path, sizeof(path), "%s", given);
 	for (long i = 0; i < count; i++) {
+		if (distinct)
+			(void)snprintf(path, sizeof(path), "%s-%d-%ld", given,
+				getpid(), i);
 		if (open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644) >=
 			0) {
 			(void)unlink(path); /* the message tells enough */
@@ -158,7 +166,9 @@ static void repeat(
 	else if (!strcmp(what, "small"))
 		opens(path, count, true);
 	else if (!strcmp(what, "create"))
-		res->bytes = (uint64_t)creates(path, count);
+		res->bytes = (uint64_t)creates(path, count, false);
+	else if (!strcmp(what, "names"))
+		res->bytes = (uint64_t)creates(path, count, true);
 	else
 		errx(1, "no such measurement: %s", what);
 	res->things = (uint64_t)count;
@@ -179,7 +189,7 @@ int main(int argc, char **argv)
 
 	if (argc != (takes_dir(what) ? 3 : 4))
 		errx(1, "usage: probe walk|read|files DIR, "
-			"probe open|small|create FILE N");
+			"probe open|small|create|names FILE N");
 	if (!strcmp(what, "files")) {
 		list = names(&end);
 		if (chdir(argv[2]) < 0)
