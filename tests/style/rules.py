@@ -26,6 +26,7 @@ CAGES = [
     (r"sqlite3", "fs/db"),
     (r"archive(_entry)?\.h$", "fs/tree"),
     (r"(fuse3?/|fuse\w*\.h$|linux/fuse\.h$)", "fs/mount"),
+    (r"yaml\.h$", "fs/policy"),
     (r"jansson", "util"),
 ]
 
