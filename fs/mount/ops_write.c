@@ -12,18 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fs/mount/gate.h"
 #include "fs/mount/internal.h"
-
-void op_refuse(fuse_req_t req, struct ledger_attempt *a)
-{
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-
-	a->tid = ctx->pid;
-	a->uid = ctx->uid;
-	a->gid = ctx->gid;
-	(void)fuse_reply_err(req, gate_write(mount_of(req)->ledger, a));
-}
 
 /* What an investigator is told of the inode that somebody tried to change: what
  * it was, and that it still is, since images do not change. */
