@@ -173,13 +173,13 @@ static int open_ledger(
 		.image_path = opt->image,
 		.mount_point = opt->mount_point,
 		.options = opt->text,
+		.label = opt->label,
 		.version = opt->version,
 	};
-	struct ledger_options options = {
-		.fsync = opt->fsync,
-		.exe_digest = exe_digest,
-		.exe_digest_arg = m,
-	};
+	struct ledger_options options = opt->ledger_options;
+
+	options.exe_digest = exe_digest;
+	options.exe_digest_arg = m;
 
 	int r = opt->before_ledger
 			? opt->before_ledger(opt->before_ledger_arg, diag)
