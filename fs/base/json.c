@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A writer of JSON; see json.h. */
+#include "fs/base/json.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void add(struct json *j, const char *text, size_t len)
+{
+	if (j->error == 0)
+		j->error = buf_add(j->out, text, len);
+}
+
+static void add_text(struct json *j, const char *text)
+{
+	add(j, text, strlen(text));
+}
+
+static void begin_value(struct json *j, const char *name, const char *suffix)
+{
+	add_text(j, j->more ? ",\"" : "\"");
+	add_text(j, name);
+	add_text(j, suffix);
+	add_text(j, "\":");
+	j->more = true;
+}
+
+void json_begin(struct json *j, struct buf *out)
+{
+	*j = (struct json){.out = out};
+	add_text(j, "{");
+}
+
+int json_end(struct json *j)
+{
+	add_text(j, "}");
+	return j->error;
+}
+
+void json_open(struct json *j, const char *name)
+{
+	begin_value(j, name, "");
+	add_text(j, "{");
+	j->more = false;
+}
+
+void json_close(struct json *j)
+{
+	add_text(j, "}");
+	j->more = true;
+}
+
+void json_int(struct json *j, const char *name, int64_t value)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%" PRId64, value);
+	begin_value(j, name, "");
+	add_text(j, text);
+}
+
+void json_bool(struct json *j, const char *name, bool value)
+{
+	begin_value(j, name, "");
+	add_text(j, value ? "true" : "false");
+}
+
+void json_null(struct json *j, const char *name)
+{
+	begin_value(j, name, "");
+	add_text(j, "null");
+}
+
+/* ---- bytes as text ---- */
+
+/*
+ * The character at the start of s: its length, and its number. 0 when there is
+ * none: a stray byte, a longer form than needed, half of a surrogate pair, more
+ * than Unicode has, or cut off.
+ */
+static size_t take_character(const unsigned char *s, size_t len, uint32_t *ret)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t n = s[0] < 0x80	 ? 1
+		   : s[0] < 0xc0 ? 0
+		   : s[0] < 0xe0 ? 2
+		   : s[0] < 0xf0 ? 3
+		   : s[0] < 0xf8 ? 4
+				 : 0;
+
+	if (n == 0 || n > len)
+		return 0;
+
+	uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
+
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	*ret = c;
+	return n;
+}
+
+static void add_unit(struct json *j, uint32_t unit)
+{
+	char text[8];
+
+	(void)snprintf(text, sizeof(text), "\\u%04x", (unsigned)unit);
+	add_text(j, text);
+}
+
+static void add_character(struct json *j, uint32_t c)
+{
+	const char plain = (char)c;
+
+	switch (c) {
+	case '"': add_text(j, "\\\""); return;
+	case '\\': add_text(j, "\\\\"); return;
+	case '\n': add_text(j, "\\n"); return;
+	case '\t': add_text(j, "\\t"); return;
+	default: break;
+	}
+	if (c >= 0x20 && c < 0x7f) {
+		add(j, &plain, 1);
+	} else if (c < 0x10000) {
+		add_unit(j, c);
+	} else {
+		add_unit(j, 0xd800 + ((c - 0x10000) >> 10));
+		add_unit(j, 0xdc00 + ((c - 0x10000) & 0x3ff));
+	}
+}
+
+static void add_base64(struct json *j, const unsigned char *s, size_t len)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < len; i += 3) {
+		size_t n = len - i < 3 ? len - i : 3;
+		uint32_t group = (uint32_t)s[i] << 16 |
+				 (n > 1 ? (uint32_t)s[i + 1] << 8 : 0) |
+				 (n > 2 ? s[i + 2] : 0);
+		const char four[] = {digits[group >> 18],
+			digits[group >> 12 & 63],
+			n > 1 ? digits[group >> 6 & 63] : '=',
+			n > 2 ? digits[group & 63] : '='};
+
+		add(j, four, sizeof(four));
+	}
+}
+
+void json_bytes(struct json *j, const char *name, const void *bytes, size_t len)
+{
+	const unsigned char *s = bytes;
+	bool whole = true;
+
+	if (!bytes) {
+		json_null(j, name);
+		return;
+	}
+	begin_value(j, name, "");
+	add_text(j, "\"");
+	for (size_t i = 0; i < len;) {
+		uint32_t c = 0xfffd;
+		size_t n = take_character(s + i, len - i, &c);
+
+		whole = whole && n > 0;
+		add_character(j, c);
+		i += n ? n : 1;
+	}
+	add_text(j, "\"");
+	if (whole)
+		return;
+	begin_value(j, name, "_raw");
+	add_text(j, "\"");
+	add_base64(j, s, len);
+	add_text(j, "\"");
+}
+
+void json_text(struct json *j, const char *name, const char *text)
+{
+	json_bytes(j, name, text, text ? strlen(text) : 0);
+}
