@@ -5,6 +5,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "fs/base/base64.h"
+#include "fs/base/utf8.h"
+
 static void add(struct json *j, const char *text, size_t len)
 {
 	if (j->error == 0)
@@ -73,37 +76,6 @@ void json_null(struct json *j, const char *name)
 
 /* ---- bytes as text ---- */
 
-/*
- * The character at the start of s: its length, and its number. 0 when there is
- * none: a stray byte, a longer form than needed, half of a surrogate pair, more
- * than Unicode has, or cut off.
- */
-static size_t take_character(const unsigned char *s, size_t len, uint32_t *ret)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = s[0] < 0x80	 ? 1
-		   : s[0] < 0xc0 ? 0
-		   : s[0] < 0xe0 ? 2
-		   : s[0] < 0xf0 ? 3
-		   : s[0] < 0xf8 ? 4
-				 : 0;
-
-	if (n == 0 || n > len)
-		return 0;
-
-	uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
-
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0;
-	*ret = c;
-	return n;
-}
-
 static void add_unit(struct json *j, uint32_t unit)
 {
 	char text[8];
@@ -133,28 +105,21 @@ static void add_character(struct json *j, uint32_t c)
 	}
 }
 
-static void add_base64(struct json *j, const unsigned char *s, size_t len)
+static void add_base64(struct json *j, const char *s, size_t len)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
+	char text[BASE64_LEN(48)];
 
-	for (size_t i = 0; i < len; i += 3) {
-		size_t n = len - i < 3 ? len - i : 3;
-		uint32_t group = (uint32_t)s[i] << 16 |
-				 (n > 1 ? (uint32_t)s[i + 1] << 8 : 0) |
-				 (n > 2 ? s[i + 2] : 0);
-		const char four[] = {digits[group >> 18],
-			digits[group >> 12 & 63],
-			n > 1 ? digits[group >> 6 & 63] : '=',
-			n > 2 ? digits[group & 63] : '='};
+	for (size_t i = 0; i < len; i += 48) {
+		size_t n = len - i < 48 ? len - i : 48;
 
-		add(j, four, sizeof(four));
+		base64_write(s + i, n, text);
+		add(j, text, BASE64_LEN(n));
 	}
 }
 
 void json_bytes(struct json *j, const char *name, const void *bytes, size_t len)
 {
-	const unsigned char *s = bytes;
+	const char *s = bytes;
 	bool whole = true;
 
 	if (!bytes) {
@@ -165,7 +130,7 @@ void json_bytes(struct json *j, const char *name, const void *bytes, size_t len)
 	add_text(j, "\"");
 	for (size_t i = 0; i < len;) {
 		uint32_t c = 0xfffd;
-		size_t n = take_character(s + i, len - i, &c);
+		size_t n = utf8_decode(s + i, len - i, &c);
 
 		whole = whole && n > 0;
 		add_character(j, c);
