@@ -129,11 +129,11 @@ void json_bytes(struct json *j, const char *name, const void *bytes, size_t len)
 	begin_value(j, name, "");
 	add_text(j, "\"");
 	for (size_t i = 0; i < len;) {
-		uint32_t c = 0xfffd;
+		uint32_t c;
 		size_t n = utf8_decode(s + i, len - i, &c);
 
 		whole = whole && n > 0;
-		add_character(j, c);
+		add_character(j, n ? c : 0xfffd);
 		i += n ? n : 1;
 	}
 	add_text(j, "\"");

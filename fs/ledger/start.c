@@ -226,8 +226,7 @@ static void check_key(struct check *c)
 			"its key file is an old one: it has key %" PRId64
 			", the ledger ends with key %" PRId64,
 			number, s->epoch);
-	else if (memcmp(s->key.key.key, s->epoch_key.key, SIGN_PUBLIC_LEN) !=
-		 0)
+	else if (memcmp(s->key.key.key, s->epoch_key.key, SIGN_PUBLIC_LEN) != 0)
 		find(c, START_OTHER_KEY,
 			"its key file has another key than the ledger");
 }
@@ -283,8 +282,7 @@ static int read_checkpoint(struct check *c)
 
 	int64_t size = db_int(s, 0);
 
-	if (size <= 0 ||
-		take_text(s, 1, c->s->note, sizeof(c->s->note)) < 0) {
+	if (size <= 0 || take_text(s, 1, c->s->note, sizeof(c->s->note)) < 0) {
 		find(c, START_EDITED, "its newest checkpoint is none");
 		return 0;
 	}
@@ -295,8 +293,7 @@ static int read_checkpoint(struct check *c)
 
 /* Is it the tree that was signed? -ENODATA: retention has removed what it
  * takes to say. */
-static int check_root(
-	struct check *c, uint64_t size, const struct digest *want)
+static int check_root(struct check *c, uint64_t size, const struct digest *want)
 {
 	struct digest root;
 	int r = sealing_root_at(c->tree, size, &root);
@@ -354,8 +351,8 @@ static int check_end(struct check *c)
 	if (r < 0)
 		return r;
 	if (to_the_end)
-		find(c, START_CUT, "its records from number %" PRIu64
-				   " on are missing",
+		find(c, START_CUT,
+			"its records from number %" PRIu64 " on are missing",
 			bad);
 	else
 		find(c, START_EDITED,

@@ -22,7 +22,7 @@
 #define START_RECORDS 16384
 
 enum start_kind {
-	START_NEW,   /* nothing has been recorded or signed yet */
+	START_NEW, /* nothing has been recorded or signed yet */
 	START_FINE,
 	START_CRASH, /* fine, but the last records are not signed yet */
 	/* What follows is refused, unless the caller means to recover. */

@@ -82,8 +82,7 @@ int start_tail_check(struct db *db, struct digests *digests, uint64_t size,
 {
 	_cleanup_(db_stmt_free) struct db_stmt *s = NULL;
 	_cleanup_(hasher_free) struct hasher *h = hasher_new();
-	uint64_t tiles = size / MERKLE_TILE,
-		 last = START_RECORDS / MERKLE_TILE;
+	uint64_t tiles = size / MERKLE_TILE, last = START_RECORDS / MERKLE_TILE;
 	int r = h ? 0 : -ENOMEM;
 
 	if (r == 0)
