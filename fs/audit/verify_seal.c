@@ -75,6 +75,9 @@ static void first_key(struct verify *v)
 	const struct note_key *want = v->opt->key;
 
 	v->trusted = true;
+	v->ret->key_given = want != NULL;
+	if (note_key_print(want ? want : &v->key, v->ret->key) < 0)
+		v->ret->key[0] = '\0'; /* only shown */
 	if (!db_is_null(v->epoch.stmt, EP_NOTE) || v->epoch.size != 0)
 		bad_key(v, "the first key has no size and no note; its row was "
 			   "changed");
