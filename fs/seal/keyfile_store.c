@@ -118,11 +118,39 @@ static int write_aside(const char *name, const struct secret_text *t)
 	return r;
 }
 
-/* Write the text aside; what is left there of an earlier try goes. */
+static int sync_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *dir =
+		slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	_cleanup_close_ int fd = -1;
+
+	if (!dir)
+		return -ENOMEM;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/*
+ * What an earlier try has left aside may be the file that a crash would bring
+ * back under the name, as long as the folder is not synced.
+ */
+static int scrub_left_over(const char *path, const char *aside)
+{
+	struct stat st;
+	int r;
+
+	if (lstat(aside, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	r = sync_folder(path);
+	return r < 0 ? r : scrub(aside);
+}
+
+/* Write the text aside. */
 static int prepare(const char *path, const char *aside,
 	const struct secret_text *t, struct diag *diag)
 {
-	int r = scrub(aside);
+	int r = scrub_left_over(path, aside);
 
 	if (r < 0)
 		return diag_errno(diag, r,
@@ -135,19 +163,6 @@ static int prepare(const char *path, const char *aside,
 			diag, r, "key file %s: writing %s", path, aside);
 	}
 	return 0;
-}
-
-static int sync_folder(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *dir =
-		slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	_cleanup_close_ int fd = -1;
-
-	if (!dir)
-		return -ENOMEM;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 int keyfile_store_create(
