@@ -77,7 +77,7 @@ static void wrap_words(
 	putc('\n', f);
 }
 
-static void wrap(FILE *f, const char *text, int at, int indent)
+void help_wrap(FILE *f, const char *text, int at, int indent)
 {
 	wrap_words(f, text, text + strlen(text), at, indent);
 }
@@ -118,7 +118,7 @@ static void row(FILE *f, const char *left, const char *right)
 		at = 0;
 	}
 	fprintf(f, "%*s", COLUMN - at, "");
-	wrap(f, right, COLUMN, COLUMN);
+	help_wrap(f, right, COLUMN, COLUMN);
 }
 
 static void print_option(FILE *f, const struct opt *o)
@@ -136,13 +136,12 @@ static void print_option(FILE *f, const struct opt *o)
 	row(f, left, o->help);
 }
 
-static void print_exits(FILE *f)
+static void print_exit_list(FILE *f, const struct help_exit *list)
 {
-	heading(f, "EXIT STATUS");
-	for (const struct help_exit *e = help_exits; e->meaning; e++) {
-		int at = fprintf(f, "  %d  ", e->code);
+	for (const struct help_exit *e = list; e && e->meaning; e++) {
+		int at = fprintf(f, "%3d  ", e->code);
 
-		wrap(f, e->meaning, at, at);
+		help_wrap(f, e->meaning, at, at);
 	}
 }
 
@@ -169,13 +168,20 @@ void help_command(FILE *f, const struct command *cmd)
 		print_option(f, o);
 	print_option(f, &help_option);
 
+	if (cmd->subcommands)
+		heading(f, "COMMANDS");
+	for (const struct command *const *c = cmd->subcommands; c && *c; c++)
+		row(f, (*c)->name, (*c)->summary);
+
 	if (cmd->examples)
 		heading(f, "EXAMPLES");
 	for (const struct example *e = cmd->examples; e && e->command; e++) {
 		fprintf(f, "  %s%s%s\n      ", bold(f), e->command, plain(f));
-		wrap(f, e->what, 6, 6);
+		help_wrap(f, e->what, 6, 6);
 	}
-	print_exits(f);
+	heading(f, "EXIT STATUS");
+	print_exit_list(f, help_exits);
+	print_exit_list(f, cmd->exits);
 }
 
 void help_overview(FILE *f)
@@ -183,12 +189,12 @@ void help_overview(FILE *f)
 	fprintf(f, "%sstele%s - immutable images that record refused writes\n",
 		bold(f), plain(f));
 	fputs("\nusage: stele COMMAND [OPTION...] [ARGUMENT...]\n\n", f);
-	wrap(f, help_about, 0, 0);
+	help_wrap(f, help_about, 0, 0);
 
 	heading(f, "COMMANDS");
 	for (const struct command *const *c = commands; *c; c++) {
 		fprintf(f, "  %s%-8s%s  ", bold(f), (*c)->name, plain(f));
-		wrap(f, (*c)->summary, 12, 12);
+		help_wrap(f, (*c)->summary, 12, 12);
 	}
 
 	heading(f, "FIRST STEPS");
@@ -197,7 +203,8 @@ void help_overview(FILE *f)
 	      "  stele log /mnt\n"
 	      "  stele umount /mnt\n",
 		f);
-	print_exits(f);
+	heading(f, "EXIT STATUS");
+	print_exit_list(f, help_exits);
 	fputs("\n'stele COMMAND --help' tells about one command, 'man stele' "
 	      "about all of them.\n",
 		f);

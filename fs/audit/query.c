@@ -3,18 +3,15 @@
 #include "fs/audit/query.h"
 
 #include <assert.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "fs/audit/fetch.h"
 #include "fs/audit/find.h"
 #include "fs/audit/match.h"
 #include "fs/audit/pending.h"
-#include "fs/audit/row.h"
+#include "fs/audit/reader.h"
 #include "fs/base/buf.h"
 #include "fs/db/db.h"
-#include "fs/ledger/schema.h"
 
 enum {
 	BATCH_ROWS = 256,
@@ -43,59 +40,6 @@ struct query {
 
 /* ---- opening ---- */
 
-static bool has_shm(const char *path)
-{
-	char name[PATH_MAX];
-	struct stat st;
-
-	return snprintf(name, sizeof(name), "%s-shm", path) <
-		       (int)sizeof(name) &&
-	       lstat(name, &st) == 0;
-}
-
-static bool folder_is_writable(const char *path)
-{
-	_cleanup_free_ char *folder = strdup(path);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
-
-	if (!slash)
-		return false;
-	slash[slash == folder] = '\0';
-	return faccessat(AT_FDCWD, folder, W_OK, AT_EACCESS) == 0;
-}
-
-static int open_and_check(
-	const char *path, unsigned flags, struct db **ret, struct diag *diag)
-{
-	_cleanup_(db_close) struct db *db = NULL;
-	int r = db_open(path, DB_READ_ONLY | flags, &db, diag);
-
-	if (r == 0)
-		r = schema_check(db, path, diag);
-	if (r == -ENODATA)
-		r = diag_set(diag, -EBADMSG, "%s is an empty database", path);
-	if (r < 0)
-		return r;
-	*ret = take_ptr(db);
-	return 0;
-}
-
-/*
- * SQLite needs a -shm file to read beside a writer. When it is missing nobody
- * writes, and when we can't make one nobody else is about to.
- */
-static int open_db(const char *path, struct db **ret, struct diag *diag)
-{
-	if (has_shm(path) || folder_is_writable(path)) {
-		int r = open_and_check(path, 0, ret, diag);
-
-		if (r == 0 || r == -EBADMSG || r == -EOPNOTSUPP ||
-			folder_is_writable(path))
-			return r;
-	}
-	return open_and_check(path, DB_ALONE, ret, diag);
-}
-
 static int prepare(struct query *q)
 {
 	int r = db_prepare(q->db, QUERY_SQL_ANCESTORS, &q->ancestors);
@@ -103,25 +47,17 @@ static int prepare(struct query *q)
 	if (r == 0)
 		r = db_prepare(q->db, QUERY_SQL_VERSION, &q->version);
 	for (int i = 0; r == 0 && i < QUERY_TABLES; i++)
-		r = row_prepare(q->db, i, &q->record[i]);
+		r = fetch_prepare(q->db, i, &q->record[i]);
 	return r;
 }
 
 int query_open(const char *path, struct query **ret, struct diag *diag)
 {
 	_cleanup_(query_close) struct query *q = calloc(1, sizeof(*q));
-	_cleanup_free_ char *real = realpath(path, NULL);
+	int r = q ? reader_open(path, &q->db, diag) : -ENOMEM;
 
-	if (!real)
-		return diag_errno(diag, -errno, "reading the ledger %s", path);
-
-	int r = q ? schema_probe(real) : -ENOMEM;
-
-	if (r == -EBADMSG)
-		return diag_set(diag, r, "%s is not a ledger", path);
-	if (r < 0)
+	if (!q)
 		return diag_errno(diag, r, "reading the ledger %s", path);
-	r = open_db(real, &q->db, diag);
 	if (r < 0)
 		return r;
 	r = prepare(q);
@@ -331,7 +267,7 @@ static int fill(struct query *q)
 		r = find_next(&q->find, &seq, &table);
 		if (r != FIND_FOUND)
 			return r;
-		r = row_read(q->record[table], seq, NULL,
+		r = fetch_record(q->record[table], seq, NULL,
 			&q->rows[q->row_count], &bytes);
 		if (r < 0)
 			return r;
@@ -441,11 +377,11 @@ int query_ancestors(struct query *q, int64_t proc_id,
 	while ((r = db_next(s)) > 0) {
 		struct query_ancestor a = {.pid = db_int(s, 0)};
 
-		row_cell(s, 1, QUERY_NAME, &a.comm);
-		row_cell(s, 2, QUERY_NAME, &a.exe);
-		row_cell(s, 3, QUERY_DIGEST, &a.exe_digest);
-		row_cell(s, 4, QUERY_NAME, &a.cmdline);
-		row_cell(s, 5, QUERY_TIME, &a.start_real);
+		fetch_cell(s, 1, QUERY_NAME, &a.comm);
+		fetch_cell(s, 2, QUERY_NAME, &a.exe);
+		fetch_cell(s, 3, QUERY_DIGEST, &a.exe_digest);
+		fetch_cell(s, 4, QUERY_NAME, &a.cmdline);
+		fetch_cell(s, 5, QUERY_TIME, &a.start_real);
 		r = fn(arg, &a);
 		if (r != 0)
 			break;
