@@ -8,6 +8,7 @@
 #define UTIL_CMD_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "util/opt.h"
 
@@ -26,6 +27,8 @@ struct example {
 	const char *what;
 };
 
+struct help_exit;
+
 struct command {
 	const char *name;
 	const char *operands; /* as in the usage line: "IMAGE [PATH...]" */
@@ -36,7 +39,12 @@ struct command {
 	const struct opt *options;	/* as opt.h; NULL: only --help */
 	const struct example *examples; /* ends without command; or NULL */
 	enum operand complete;
-	/* argv[0] is the command's name. Returns an exit_code. */
+	/* Commands behind this one, named by all their words: "log verify".
+	 * Ends with NULL; or NULL. */
+	const struct command *const *subcommands;
+	/* How it ends besides what help_exits says; or NULL. */
+	const struct help_exit *exits;
+	/* argv[0] is the command's last word. Returns an exit_code. */
 	int (*run)(const struct command *self, int argc, char **argv);
 };
 
@@ -44,5 +52,16 @@ struct command {
 extern const struct command *const commands[];
 
 const struct command *command_find(const char *name);
+
+/*
+ * The command behind cmd that is named by one more word, or NULL. Such a word
+ * stands directly behind the command and always means this: a file of that name
+ * is ./WORD.
+ */
+const struct command *command_find_sub(
+	const struct command *cmd, const char *word);
+
+/* Call print for each command, and behind it for those that it has. */
+void commands_print(FILE *f, void (*print)(FILE *f, const struct command *cmd));
 
 #endif

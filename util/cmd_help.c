@@ -42,22 +42,25 @@ static const struct example examples[] = {
 static int run(const struct command *self, int argc, char **argv)
 {
 	struct help_values v = {0};
-	const struct command *cmd;
+	const struct command *cmd = NULL;
 	int code, n = opt_parse(self, argc, argv, &v, &code);
 
 	if (n < 0)
 		return code;
-	if (n > 1 || (n == 1 && (v.man || v.completion)))
+	if (n > 2 || (n > 0 && (v.man || v.completion)))
 		return opt_misuse(self, "too many arguments");
 	if (v.completion && strcmp(v.completion, "bash") != 0)
 		return opt_misuse(self,
 			"--completion: no completion for '%s', only for bash",
 			v.completion);
-	if (n == 1) {
+	if (n > 0)
 		cmd = command_find(argv[1]);
-		if (!cmd)
-			return opt_misuse(
-				self, "there is no command '%s'", argv[1]);
+	if (cmd && n > 1)
+		cmd = command_find_sub(cmd, argv[2]);
+	if (n > 0 && !cmd)
+		return opt_misuse(self, "there is no command '%s%s%s'", argv[1],
+			n > 1 ? " " : "", n > 1 ? argv[2] : "");
+	if (cmd) {
 		help_command(stdout, cmd);
 	} else if (v.man) {
 		man_print(stdout);
@@ -71,7 +74,7 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_help = {
 	.name = "help",
-	.operands = "[COMMAND]",
+	.operands = "[COMMAND [SUBCOMMAND]]",
 	.summary = "explain a command, print the manual page or the completion",
 	.description = "Explains one command, or lists all of them.",
 	.options = options,

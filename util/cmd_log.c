@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "fs/audit/query.h"
@@ -162,21 +161,12 @@ static int set_filter(struct log *l)
 
 /* ---- the ledger ---- */
 
-/* A regular file is a ledger; anything else, also nothing, is a place where
- * something is or was mounted. */
 static int open_ledger(struct log *l, const char *operand)
 {
 	_cleanup_free_ char *path = NULL;
 	struct diag diag = {0};
-	struct stat st;
-	int r = 0;
+	int r = where_ledger_operand(operand, &path, &diag);
 
-	if (stat(operand, &st) == 0 && S_ISREG(st.st_mode))
-		path = strdup(operand);
-	else
-		r = where_ledger(operand, &path, &diag);
-	if (r == 0 && !path)
-		return fail(EXIT_SYSTEM, "out of memory");
 	if (r == 0)
 		r = query_open(path, &l->query, &diag);
 	return r < 0 ? fail_diag(r, &diag) : EXIT_OK;
@@ -272,6 +262,11 @@ static int run(const struct command *self, int argc, char **argv)
 		return code;
 	if (count != 1)
 		code = opt_misuse(self, "give one mount point or ledger");
+	else if (command_find_sub(self, argv[1]))
+		code = opt_misuse(self,
+			"'%s' must stand directly behind 'log'; a file of that "
+			"name is ./%s",
+			argv[1], argv[1]);
 	else if (l.follow && l.reverse)
 		code = opt_misuse(self, "--follow and --reverse exclude "
 					"each other");
@@ -286,6 +281,13 @@ static int run(const struct command *self, int argc, char **argv)
 	opt_list_done(&l.ops);
 	return code;
 }
+
+extern const struct command cmd_log_key;
+
+static const struct command *const subcommands[] = {
+	&cmd_log_key,
+	NULL,
+};
 
 const struct command cmd_log = {
 	.name = "log",
@@ -311,5 +313,6 @@ const struct command cmd_log = {
 	.options = options,
 	.examples = examples,
 	.complete = OPERAND_MOUNT,
+	.subcommands = subcommands,
 	.run = run,
 };

@@ -39,3 +39,25 @@ const struct command *command_find(const char *name)
 	}
 	return NULL;
 }
+
+const struct command *command_find_sub(
+	const struct command *cmd, const char *word)
+{
+	size_t skip = strlen(cmd->name) + 1;
+
+	for (const struct command *const *c = cmd->subcommands; c && *c; c++) {
+		if (strcmp((*c)->name + skip, word) == 0)
+			return *c;
+	}
+	return NULL;
+}
+
+void commands_print(FILE *f, void (*print)(FILE *f, const struct command *cmd))
+{
+	for (const struct command *const *c = commands; *c; c++) {
+		print(f, *c);
+		for (const struct command *const *s = (*c)->subcommands;
+			s && *s; s++)
+			print(f, *s);
+	}
+}

@@ -56,18 +56,43 @@ static void option_values(FILE *f, const struct command *cmd)
 		if (o->kind == OPT_FLAG)
 			continue;
 		if (o->letter)
-			fprintf(f, "\t\t%s:-%c) kind=%s ;;\n", cmd->name,
+			fprintf(f, "\t\t'%s':-%c) kind=%s ;;\n", cmd->name,
 				o->letter, value_kind(o->value));
 		if (o->name)
-			fprintf(f, "\t\t%s:--%s) kind=%s ;;\n", cmd->name,
+			fprintf(f, "\t\t'%s':--%s) kind=%s ;;\n", cmd->name,
 				o->name, value_kind(o->value));
 	}
 }
 
-static void command_names(FILE *f)
+/* The names behind the first `skip` bytes. */
+static void command_names(
+	FILE *f, const struct command *const *list, size_t skip)
 {
-	for (const struct command *const *c = commands; *c; c++)
-		fprintf(f, "%s%s", c == commands ? "" : " ", (*c)->name);
+	for (const struct command *const *c = list; *c; c++)
+		fprintf(f, "%s%s", c == list ? "" : " ", (*c)->name + skip);
+}
+
+/*
+ * "log) subs='verify prove' ;;" for each command that has some; in front of
+ * the cursor, the second word makes another command of the first.
+ */
+static void subcommands(FILE *f)
+{
+	fputs("\tcase $cmd in\n", f);
+	for (const struct command *const *c = commands; *c; c++) {
+		if (!(*c)->subcommands)
+			continue;
+		fprintf(f, "\t%s) subs='", (*c)->name);
+		command_names(f, (*c)->subcommands, strlen((*c)->name) + 1);
+		fputs("' ;;\n", f);
+	}
+	fputs("\tesac\n"
+	      "\tif ((COMP_CWORD > 2)); then\n"
+	      "\t\t[[ \" $subs \" != *\" ${COMP_WORDS[2]} \"* ]] ||\n"
+	      "\t\t\tcmd+=\" ${COMP_WORDS[2]}\"\n"
+	      "\t\tsubs=\n"
+	      "\tfi\n",
+		f);
 }
 
 /* What to offer for a kind of word, a line each. */
@@ -101,7 +126,9 @@ static const char function_head[] =
 	"{\n"
 	"\tlocal cur=${COMP_WORDS[COMP_CWORD]}\n"
 	"\tlocal prev=${COMP_WORDS[COMP_CWORD - 1]} kind= words=\n"
-	"\tlocal cmd=${COMP_WORDS[1]}\n\n"
+	"\tlocal cmd=${COMP_WORDS[1]} subs=\n\n";
+
+static const char function_words[] =
 	"\t# bash makes words of --name, = and value\n"
 	"\tif [[ $cur == '=' ]]; then\n"
 	"\t\tcur=\n"
@@ -119,32 +146,38 @@ static const char function_tail[] =
 	"\tif [[ $words ]]; then\n"
 	"\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
 	"\telse\n"
-	"\t\tmapfile -t COMPREPLY < <(_stele_offer \"$kind\" \"$cur\" |\n"
-	"\t\t\tsort -u)\n"
+	"\t\tmapfile -t COMPREPLY < <({\n"
+	"\t\t\t_stele_offer \"$kind\" \"$cur\"\n"
+	"\t\t\tcompgen -W \"$subs\" -- \"$cur\"\n"
+	"\t\t} | sort -u)\n"
 	"\t\t[[ $kind == none ]] || compopt -o filenames\n"
 	"\tfi\n"
 	"\t[[ ${COMPREPLY[*]} != *= ]] || compopt -o nospace\n"
 	"}\n"
 	"complete -F _stele stele\n";
 
+static void operand_words(FILE *f, const struct command *cmd)
+{
+	fprintf(f, "\t\t'%s':-*) words=\"", cmd->name);
+	option_words(f, cmd);
+	fprintf(f, "\" ;;\n\t\t'%s':*) kind=%s ;;\n", cmd->name,
+		kind(cmd->complete));
+}
+
 void completion_bash(FILE *f)
 {
 	fputs("# Completion of stele in bash; made by \"stele help "
 	      "--completion bash\".\n_stele_commands=\"",
 		f);
-	command_names(f);
+	command_names(f, commands, 0);
 	fputs("\"\n\n", f);
 	fputs(offer, f);
 	fputs(function_head, f);
-	for (const struct command *const *c = commands; *c; c++)
-		option_values(f, *c);
+	subcommands(f);
+	fputs(function_words, f);
+	commands_print(f, option_values);
 	fputs("\t\tesac\n\tfi\n", f);
 	fputs("\tif [[ ! $words$kind ]]; then\n\t\tcase $cmd:$cur in\n", f);
-	for (const struct command *const *c = commands; *c; c++) {
-		fprintf(f, "\t\t%s:-*) words=\"", (*c)->name);
-		option_words(f, *c);
-		fprintf(f, "\" ;;\n\t\t%s:*) kind=%s ;;\n", (*c)->name,
-			kind((*c)->complete));
-	}
+	commands_print(f, operand_words);
 	fputs(function_tail, f);
 }

@@ -136,11 +136,10 @@ static void print_option(FILE *f, const struct opt *o)
 	row(f, left, o->help);
 }
 
-static void print_exits(FILE *f)
+static void print_exit_list(FILE *f, const struct help_exit *list)
 {
-	heading(f, "EXIT STATUS");
-	for (const struct help_exit *e = help_exits; e->meaning; e++) {
-		int at = fprintf(f, "  %d  ", e->code);
+	for (const struct help_exit *e = list; e && e->meaning; e++) {
+		int at = fprintf(f, "%3d  ", e->code);
 
 		wrap(f, e->meaning, at, at);
 	}
@@ -169,13 +168,20 @@ void help_command(FILE *f, const struct command *cmd)
 		print_option(f, o);
 	print_option(f, &help_option);
 
+	if (cmd->subcommands)
+		heading(f, "COMMANDS");
+	for (const struct command *const *c = cmd->subcommands; c && *c; c++)
+		row(f, (*c)->name, (*c)->summary);
+
 	if (cmd->examples)
 		heading(f, "EXAMPLES");
 	for (const struct example *e = cmd->examples; e && e->command; e++) {
 		fprintf(f, "  %s%s%s\n      ", bold(f), e->command, plain(f));
 		wrap(f, e->what, 6, 6);
 	}
-	print_exits(f);
+	heading(f, "EXIT STATUS");
+	print_exit_list(f, help_exits);
+	print_exit_list(f, cmd->exits);
 }
 
 void help_overview(FILE *f)
@@ -197,7 +203,8 @@ void help_overview(FILE *f)
 	      "  stele log /mnt\n"
 	      "  stele umount /mnt\n",
 		f);
-	print_exits(f);
+	heading(f, "EXIT STATUS");
+	print_exit_list(f, help_exits);
 	fputs("\n'stele COMMAND --help' tells about one command, 'man stele' "
 	      "about all of them.\n",
 		f);

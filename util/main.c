@@ -43,7 +43,7 @@ static int unknown_command(const char *name)
 static int run(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
-	const struct command *cmd;
+	const struct command *cmd, *sub;
 
 	if (!name) {
 		help_overview(stderr);
@@ -65,8 +65,16 @@ static int run(int argc, char **argv)
 	cmd = command_find(name);
 	if (!cmd)
 		return unknown_command(name);
+	argc--;
+	argv++;
+	sub = argc > 1 ? command_find_sub(cmd, argv[1]) : NULL;
+	if (sub) {
+		cmd = sub;
+		argc--;
+		argv++;
+	}
 	exit_set_command(cmd->name);
-	return cmd->run(cmd, argc - 1, argv + 1);
+	return cmd->run(cmd, argc, argv);
 }
 
 int main(int argc, char **argv)

@@ -100,26 +100,43 @@ static void command(FILE *f, const struct command *cmd)
 	}
 }
 
+static void usage(FILE *f, const struct command *cmd)
+{
+	fprintf(f, ".B stele %s\n[\\fIOPTION\\fR...] ", cmd->name);
+	line(f, cmd->operands);
+	fputs(".br\n", f);
+}
+
 static void synopsis(FILE *f)
 {
 	fputs(".SH SYNOPSIS\n", f);
-	for (const struct command *const *c = commands; *c; c++) {
-		fprintf(f, ".B stele %s\n[\\fIOPTION\\fR...] ", (*c)->name);
-		line(f, (*c)->operands);
-		fputs(".br\n", f);
-	}
+	commands_print(f, usage);
 	fputs(".B mount \\-t fuse.stele\n"
 	      "[\\fB\\-o\\fR \\fIOPTIONS\\fR] \\fIIMAGE DIR\\fR\n",
 		f);
 }
 
-static void exits(FILE *f)
+static void exit_list(FILE *f, const struct help_exit *list)
 {
-	fputs(".SH EXIT STATUS\n", f);
-	for (const struct help_exit *e = help_exits; e->meaning; e++) {
+	for (const struct help_exit *e = list; e->meaning; e++) {
 		fprintf(f, ".TP\n.B %d\n", e->code);
 		line(f, e->meaning);
 	}
+}
+
+static void exits_of(FILE *f, const struct command *cmd)
+{
+	if (!cmd->exits)
+		return;
+	fprintf(f, ".PP\n\\fBstele %s\\fR also:\n", cmd->name);
+	exit_list(f, cmd->exits);
+}
+
+static void exits(FILE *f)
+{
+	fputs(".SH EXIT STATUS\n", f);
+	exit_list(f, help_exits);
+	commands_print(f, exits_of);
 	fputs(".PP\nAs the helper of\n.BR mount (8)\n"
 	      "it ends with the codes of that: 0, 1 (usage or permission), "
 	      "2 (system error), 32 (the mount failed).\n",
@@ -160,8 +177,7 @@ void man_print(FILE *f)
 	fputs(".SH DESCRIPTION\n", f);
 	line(f, help_about);
 	fputs(".SH COMMANDS\n", f);
-	for (const struct command *const *c = commands; *c; c++)
-		command(f, *c);
+	commands_print(f, command);
 	exits(f);
 	surroundings(f);
 }

@@ -249,6 +249,22 @@ int where_ledger(const char *given, char **ret_path, struct diag *diag)
 		mount_point, place);
 }
 
+int where_ledger_operand(
+	const char *operand, char **ret_path, struct diag *diag)
+{
+	struct stat st;
+
+	if (stat(operand, &st) < 0 || !S_ISREG(st.st_mode))
+		return where_ledger(operand, ret_path, diag);
+
+	char *path = strdup(operand);
+
+	if (!path)
+		return diag_errno(diag, -ENOMEM, "reading %s", operand);
+	*ret_path = path;
+	return 0;
+}
+
 /* Make the link, or change it in one step. */
 static int set_link(const char *place, const char *target, struct diag *diag)
 {

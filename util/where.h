@@ -32,6 +32,13 @@ int where_mount_point(
 int where_ledger(
 	const char *mount_point, char **ret_path, struct diag *diag) must_check;
 
+/*
+ * The ledger that an operand means: a regular file is one itself, anything
+ * else, also nothing, is a place where something is or was mounted.
+ */
+int where_ledger_operand(
+	const char *operand, char **ret_path, struct diag *diag) must_check;
+
 /* Where a new mount writes its ledger. */
 struct where_plan {
 	char *file;  /* the ledger; owned */

@@ -3,15 +3,12 @@
 #include "fs/audit/query.h"
 
 #include <assert.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "fs/audit/query_sql.h"
+#include "fs/audit/reader.h"
 #include "fs/base/buf.h"
 #include "fs/db/db.h"
-#include "fs/ledger/schema.h"
 
 enum {
 	BATCH_ROWS = 256,
@@ -33,59 +30,6 @@ struct query {
 };
 
 /* ---- opening ---- */
-
-static bool has_shm(const char *path)
-{
-	char name[PATH_MAX];
-	struct stat st;
-
-	return snprintf(name, sizeof(name), "%s-shm", path) <
-		       (int)sizeof(name) &&
-	       lstat(name, &st) == 0;
-}
-
-static bool folder_is_writable(const char *path)
-{
-	_cleanup_free_ char *folder = strdup(path);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
-
-	if (!slash)
-		return false;
-	slash[slash == folder] = '\0';
-	return faccessat(AT_FDCWD, folder, W_OK, AT_EACCESS) == 0;
-}
-
-static int open_and_check(
-	const char *path, unsigned flags, struct db **ret, struct diag *diag)
-{
-	_cleanup_(db_close) struct db *db = NULL;
-	int r = db_open(path, DB_READ_ONLY | flags, &db, diag);
-
-	if (r == 0)
-		r = schema_check(db, path, diag);
-	if (r == -ENODATA)
-		r = diag_set(diag, -EBADMSG, "%s is an empty database", path);
-	if (r < 0)
-		return r;
-	*ret = take_ptr(db);
-	return 0;
-}
-
-/*
- * SQLite needs a -shm file to read beside a writer. When it is missing nobody
- * writes, and when we can't make one nobody else is about to.
- */
-static int open_db(const char *path, struct db **ret, struct diag *diag)
-{
-	if (has_shm(path) || folder_is_writable(path)) {
-		int r = open_and_check(path, 0, ret, diag);
-
-		if (r == 0 || r == -EBADMSG || r == -EOPNOTSUPP ||
-			folder_is_writable(path))
-			return r;
-	}
-	return open_and_check(path, DB_ALONE, ret, diag);
-}
 
 static int prepare(struct query *q)
 {
@@ -117,18 +61,10 @@ static int prepare(struct query *q)
 int query_open(const char *path, struct query **ret, struct diag *diag)
 {
 	_cleanup_(query_close) struct query *q = calloc(1, sizeof(*q));
-	_cleanup_free_ char *real = realpath(path, NULL);
+	int r = q ? reader_open(path, &q->db, diag) : -ENOMEM;
 
-	if (!real)
-		return diag_errno(diag, -errno, "reading the ledger %s", path);
-
-	int r = q ? schema_probe(real) : -ENOMEM;
-
-	if (r == -EBADMSG)
-		return diag_set(diag, r, "%s is not a ledger", path);
-	if (r < 0)
+	if (!q)
 		return diag_errno(diag, r, "reading the ledger %s", path);
-	r = open_db(real, &q->db, diag);
 	if (r < 0)
 		return r;
 	r = prepare(q);
