@@ -21,9 +21,13 @@
 #include <stdbool.h>
 
 #include "fs/base/buf.h"
+#include "fs/base/cleanup.h"
 
 #define NAMES_MAX 4096		 /* targets in one record */
 #define NAMES_RAW_MAX (1u << 20) /* bytes of the entries before compression */
+/* Bytes of all paths written out in full: what has much in common would
+ * otherwise make a small blob cost its readers gigabytes. */
+#define NAMES_PATHS_MAX (16u << 20)
 
 struct names_entry {
 	const char *path, *path2; /* path2 NULL: none. Not NUL-terminated */
@@ -36,13 +40,18 @@ struct names_entry {
 
 struct names_packer;
 int names_packer_new(struct names_packer **ret) must_check;
-void names_packer_free(struct names_packer *p);
+void names_packer_free(struct names_packer *p); /* NULL is allowed */
+DEFINE_CLEANUP(names_packer_free, struct names_packer *);
 
 /* Begin a blob for a record whose t_real is this. */
 void names_begin(struct names_packer *p, int64_t t_real);
-/* 0, -E2BIG when it would be more than the bounds, -ENOMEM. */
+/*
+ * 0; -E2BIG when it would be more than the bounds, or numbers that no attempt
+ * has (a count below 1, times 292 years apart); -ENOMEM. After a failure the
+ * blob is as before.
+ */
 int names_add(struct names_packer *p, const struct names_entry *e) must_check;
-/* The blob, valid until the next call. */
+/* The blob, valid until the next call. 0 or -ENOMEM. */
 int names_end(
 	struct names_packer *p, const void **ret, size_t *ret_len) must_check;
 
@@ -53,7 +62,8 @@ int names_end(
  */
 struct names_reader;
 int names_reader_new(struct names_reader **ret) must_check;
-void names_reader_free(struct names_reader *r);
+void names_reader_free(struct names_reader *r); /* NULL is allowed */
+DEFINE_CLEANUP(names_reader_free, struct names_reader *);
 int names_read(struct names_reader *r, const void *blob, size_t len,
 	int64_t t_real, int (*fn)(void *arg, const struct names_entry *e),
 	void *arg) must_check;
