@@ -306,9 +306,20 @@ void db_rewind(struct db_stmt *s)
 	s->error = 0;
 }
 
+enum db_type db_type(struct db_stmt *s, int column)
+{
+	switch (sqlite3_column_type(s->handle, column)) {
+	case SQLITE_INTEGER: return DB_INT;
+	case SQLITE_FLOAT: return DB_REAL;
+	case SQLITE_TEXT: return DB_TEXT;
+	case SQLITE_BLOB: return DB_BLOB;
+	default: return DB_NULL;
+	}
+}
+
 bool db_is_null(struct db_stmt *s, int column)
 {
-	return sqlite3_column_type(s->handle, column) == SQLITE_NULL;
+	return db_type(s, column) == DB_NULL;
 }
 
 int64_t db_int(struct db_stmt *s, int column)

@@ -82,6 +82,8 @@ int db_next(struct db_stmt *s) must_check;
 void db_rewind(struct db_stmt *s);
 
 /* Columns of the row, from 0. Bytes are valid until the next step. */
+enum db_type { DB_NULL, DB_INT, DB_REAL, DB_TEXT, DB_BLOB };
+enum db_type db_type(struct db_stmt *s, int column);
 bool db_is_null(struct db_stmt *s, int column);
 int64_t db_int(struct db_stmt *s, int column);
 /* NULL only when the column is NULL; else *ret_len bytes, without a NUL. */

@@ -20,10 +20,11 @@
  *	attempt	of its mount, of its process (a proc), of its node
  *	event	of its mount
  *
+ * An attempt refers to the node of its mount with its ino; without ino to none.
+ *
  * The digest of a row is the SHA-256 of these bytes. Attempts and events are
- * the leaves of the tree: number seq is leaf seq - 1, hashed as merkle_leaf
- *does over these bytes. Columns that the writer changes afterwards there are
- *none.
+ * the leaves of the tree: number seq is leaf seq - 1, hashed over these bytes
+ * as merkle_leaf does. No row is changed after it was written.
  */
 #ifndef FS_LEDGER_RECORD_H
 #define FS_LEDGER_RECORD_H
@@ -41,7 +42,7 @@
  * one after another. A failure to collect is kept and given by record_end.
  */
 struct record {
-	struct db_stmt *stmt; /* borrowed */
+	struct db_stmt *stmt; /* borrowed; NULL: only collect */
 	struct buf bytes;
 	int error;
 };
@@ -61,8 +62,9 @@ void record_refer(struct record *r, const struct digest *d);
 int record_end(struct record *r) must_check;
 
 /*
- * The same bytes from a row that was read: columns first to first + count of
- * the row that stmt stands on. Then record_refer and record_end as above.
+ * The same bytes from a row that was read: count columns from first on, of the
+ * row that stmt stands on. Then record_refer and record_end as above, which
+ * gives -EBADMSG for a value of a kind that no record has.
  */
 void record_read(struct record *r, char table, struct db_stmt *stmt, int first,
 	int count);
@@ -73,7 +75,8 @@ const char *const *record_columns(char table, int *ret_count);
 
 /*
  * Walk the canonical bytes, for who was given only them: the next column of a
- * record. type is 'N', 'I', 'T' or 'B'. 1; 0 at the end; -EBADMSG.
+ * record, or digest behind the columns. *at is 0 at first; bytes->data[0] is
+ * the table. type is 'N', 'I', 'T' or 'B'. 1; 0 at the end; -EBADMSG.
  */
 struct record_value {
 	char type;

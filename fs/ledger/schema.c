@@ -11,18 +11,18 @@
 #include "fs/db/db.h"
 #include "fs/ledger/ledger.h"
 
+/* What attempt and fold have in common and the view shows. */
+#define ATTEMPT_COLUMNS                                                  \
+	"t_real, t_boot, op, errno, rule, dac_denied, path, path2, ino," \
+	" uid, gid, tid, count, targets,"                                \
+	" coalesce(t_last, t_real) AS t_end, proc_id, mount_id"
+
 /*
  * SQLite keeps these texts in the file, byte by byte from the name on; so
  * schema_check compares them, and a file whose tables were swapped for views
  * or whose columns were moved is found before a row is read or written.
  * Changing one, even a space, is a new version.
  */
-/* What attempt and fold have in common and the view shows. */
-#define ATTEMPT_COLUMNS                                                          \
-	"t_real, t_boot, op, errno, rule, dac_denied, path, path2, ino, uid,"    \
-	" gid, tid, count, targets, coalesce(t_last, t_real) AS t_end, proc_id," \
-	" mount_id"
-
 static const struct object {
 	const char *name;
 	const char *sql;

@@ -45,7 +45,6 @@ static void add(struct ledger *l, int i)
 		.error = EPERM,
 		.rule = "image",
 		.path = path,
-		.rule = "image",
 		.uid = (uid_t)(i % 5),
 		.tid = i % 4 ? getpid() : 0};
 
@@ -58,7 +57,6 @@ static void add_odd_ones(struct ledger *l)
 		.error = EPERM,
 		.rule = "image",
 		.path = "/from/a",
-		.rule = "image",
 		.path2 = "/to/b"};
 	struct ledger_attempt raw = {.op = LEDGER_OPEN,
 		.error = EPERM,
