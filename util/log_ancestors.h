@@ -19,7 +19,8 @@ struct log_ancestor_list {
 
 /* Zeroed at first; given back with log_ancestors_done. */
 struct log_ancestors {
-	struct log_ancestor_list *lists; /* process N at N modulo their number */
+	struct log_ancestor_list
+		*lists; /* process N at N modulo their number */
 };
 
 /*
@@ -33,8 +34,7 @@ void log_ancestors_done(struct log_ancestors *a);
 
 /* A row that says of a process what is known of this one, for tables that are
  * made for rows; its other cells are null. Borrows. */
-void log_ancestors_row(
-	const struct query_ancestor *a, struct query_row *ret);
+void log_ancestors_row(const struct query_ancestor *a, struct query_row *ret);
 
 /* "bash < sshd < systemd", escaped. */
 void log_ancestors_print(FILE *f, const struct log_ancestor_list *l);

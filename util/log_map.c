@@ -100,9 +100,8 @@ static json_t *number_list(const struct query_cell *c)
 		const char *space = memchr(p, ' ', (size_t)(end - p));
 		size_t len = (size_t)((space ? space : end) - p);
 
-		if (len > 0 &&
-			json_array_append_new(array, out_json_name(p, len)) <
-				0) {
+		if (len > 0 && json_array_append_new(
+				       array, out_json_name(p, len)) < 0) {
 			json_decref(array);
 			return NULL;
 		}
@@ -139,8 +138,8 @@ static json_t *tty_name(int64_t number)
 	char text[32];
 
 	if (top >= 136 && top <= 143)
-		(void)snprintf(text, sizeof(text), "pts/%u",
-			(top - 136) * 256 + rest);
+		(void)snprintf(
+			text, sizeof(text), "pts/%u", (top - 136) * 256 + rest);
 	else if (top == 4 && rest < 64)
 		(void)snprintf(text, sizeof(text), "tty%u", rest);
 	else if (top == 4)
@@ -170,6 +169,7 @@ static json_t *plain(enum query_kind kind, const struct query_cell *c)
 	case QUERY_FLAG: return json_boolean(c->number);
 	case QUERY_TIME: return log_map_time(c->number);
 	case QUERY_DIGEST: return digest_text(c);
+	case QUERY_BLOB: return out_json_base64(c->bytes, c->len);
 	case QUERY_TEXT:
 	case QUERY_NAME: break;
 	}
@@ -239,8 +239,8 @@ static json_t *value(
 	return plain(kind, c);
 }
 
-int log_map_value(const struct log_map *line, const struct query_row *row,
-	json_t **ret)
+int log_map_value(
+	const struct log_map *line, const struct query_row *row, json_t **ret)
 {
 	const struct query_cell *c = &row->cell[line->column];
 
@@ -280,6 +280,16 @@ int log_map_set(json_t *root, const char *key, json_t *value)
 		return -ENOMEM;
 	}
 	return json_object_set_new(object, key, value) < 0 ? -ENOMEM : 0;
+}
+
+int log_map_text(json_t *root, const char *key, const char *text)
+{
+	return text ? log_map_set(root, key, json_string(text)) : 0;
+}
+
+int log_map_number(json_t *root, const char *key, int64_t number)
+{
+	return log_map_set(root, key, json_integer(number));
 }
 
 static int apply(json_t *root, const struct log_map *map,

@@ -44,6 +44,10 @@ struct log_map {
  */
 int log_map_set(json_t *root, const char *key, json_t *value) must_check;
 
+/* The same with a text that is UTF-8, or NULL for nothing; with a number. */
+int log_map_text(json_t *root, const char *key, const char *text) must_check;
+int log_map_number(json_t *root, const char *key, int64_t number) must_check;
+
 /* The value of one cell: 0, and *ret NULL when there is none; -ENOMEM. */
 int log_map_value(const struct log_map *line, const struct query_row *row,
 	json_t **ret) must_check;

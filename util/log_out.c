@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/out.h"
+
 const struct log_format *const log_out_formats[] = {&log_out_short,
 	&log_out_wide, &log_out_json, &log_out_ocsf, &log_out_ecs,
 	&log_out_falco, &log_out_csv, &log_out_timesketch, NULL};
@@ -40,8 +42,8 @@ static int print_name(void *arg, const struct query_target *t)
 	cell[QUERY_PATH] = t->path;
 	cell[QUERY_PATH2] = t->path2;
 	cell[QUERY_T_REAL] = (struct query_cell){.number = t->first};
-	cell[QUERY_T_LAST] = (struct query_cell){
-		.null = t->count == 1, .number = t->last};
+	cell[QUERY_T_LAST] =
+		(struct query_cell){.null = t->count == 1, .number = t->last};
 	cell[QUERY_COUNT] = (struct query_cell){.number = t->count};
 	return e->out->format->row(e->out, &e->row);
 }
@@ -78,6 +80,40 @@ int log_out_row(struct log_out *o, const struct query_row *row)
 int log_out_flush(struct log_out *o)
 {
 	return o->format->flush ? o->format->flush(o) : 0;
+}
+
+bool log_out_id(const struct log_out *o, const struct query_row *row,
+	char ret[LOG_OUT_ID_ROOM])
+{
+	const struct query_cell *seq = &row->cell[QUERY_SEQ];
+	char name[24] = "";
+
+	if (seq->null)
+		return false;
+	if (o->name)
+		(void)snprintf(name, sizeof(name), ".%" PRId64, o->name);
+	(void)snprintf(ret, LOG_OUT_ID_ROOM, "%s:%" PRId64 "%s", o->origin,
+		seq->number, name);
+	return true;
+}
+
+int log_out_object(struct log_out *o, const struct query_row *row,
+	int (*fill)(json_t *root, struct log_out *o,
+		const struct query_row *row, const struct log_record *r))
+{
+	struct log_record record;
+	json_t *root = json_object();
+	int r = root ? log_record_read(row, &record) : -ENOMEM;
+
+	if (r == 0) {
+		r = fill(root, o, row, &record);
+		log_record_done(&record);
+	}
+	if (r < 0) {
+		json_decref(root);
+		return r;
+	}
+	return out_json_line(stdout, root);
 }
 
 void log_out_done(struct log_out *o)

@@ -6,10 +6,12 @@
 #ifndef UTIL_LOG_OUT_H
 #define UTIL_LOG_OUT_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "fs/audit/query.h"
 #include "util/log_ancestors.h"
+#include "util/log_record.h"
 #include "util/log_text.h"
 
 struct log_out;
@@ -28,9 +30,10 @@ struct log_format {
 struct log_out {
 	const struct log_format *format;
 	struct query *query;
+	const char *origin; /* the name of the log; borrowed */
 	bool color;
-	bool titles; /* for_people: print column titles first */
-	bool names;  /* a row for each name of a record that has several */
+	bool titles;  /* for_people: print column titles first */
+	bool names;   /* a row for each name of a record that has several */
 	int64_t name; /* which of them this is, from 1; 0: the whole record */
 
 	struct log_ancestors ancestors;
@@ -52,9 +55,18 @@ int log_out_row(struct log_out *o, const struct query_row *row) must_check;
 int log_out_flush(struct log_out *o) must_check;
 void log_out_done(struct log_out *o);
 
-/* Of a record: "ORIGIN:SEQ", or "ORIGIN:SEQ.NAME". False while it has no
- * number. */
+/*
+ * What names a record in all the world: "ORIGIN:SEQ", of one of its names
+ * "ORIGIN:SEQ.NUMBER". False while it has no number.
+ */
+#define LOG_OUT_ID_ROOM 512
 bool log_out_id(const struct log_out *o, const struct query_row *row,
-	char *ret, size_t room);
+	char ret[LOG_OUT_ID_ROOM]);
+
+/* Print a record as one line of JSON that fill makes. 0 or -errno. */
+int log_out_object(struct log_out *o, const struct query_row *row,
+	int (*fill)(json_t *root, struct log_out *o,
+		const struct query_row *row,
+		const struct log_record *r)) must_check;
 
 #endif

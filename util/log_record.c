@@ -2,6 +2,7 @@
 /* What a record says in a few words; see log_record.h. */
 #include "util/log_record.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,30 @@ bool log_record_is(const struct query_cell *c, const char *text)
 {
 	return !c->null && c->len == strlen(text) &&
 	       memcmp(c->bytes, text, c->len) == 0;
+}
+
+bool log_record_instance(
+	const struct query_row *row, char ret[LOG_INSTANCE_ROOM])
+{
+	const struct query_cell *cell = row->cell, *boot = &cell[QUERY_BOOT_ID];
+	char boot_id[40];
+	size_t len = 0;
+
+	if (boot->null || cell[QUERY_PID].null ||
+		cell[QUERY_START_TICKS].null || cell[QUERY_EXEC_STAMP].null)
+		return false;
+	/* A forged ledger may have anything in its place. */
+	for (size_t i = 0; i < boot->len && len < sizeof(boot_id) - 1; i++) {
+		if (isxdigit((unsigned char)boot->bytes[i]) ||
+			boot->bytes[i] == '-')
+			boot_id[len++] = boot->bytes[i];
+	}
+	boot_id[len] = '\0';
+	(void)snprintf(ret, LOG_INSTANCE_ROOM,
+		"%s:%" PRId64 ":%" PRId64 ":%" PRIx64, boot_id,
+		cell[QUERY_PID].number, cell[QUERY_START_TICKS].number,
+		(uint64_t)cell[QUERY_EXEC_STAMP].number);
+	return true;
 }
 
 /* Attributes that decide who may do what: file capabilities, ACLs, labels. */

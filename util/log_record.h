@@ -53,6 +53,14 @@ void log_record_done(struct log_record *r);
 /* "create", "update", ...; "event". */
 const char *log_record_class_name(enum log_class class);
 
+/*
+ * One process of one machine while it runs one program: a process id alone may
+ * come again. False when that is not known.
+ */
+#define LOG_INSTANCE_ROOM 128
+bool log_record_instance(
+	const struct query_row *row, char ret[LOG_INSTANCE_ROOM]);
+
 /* The cell is there, and as text it is this. */
 bool log_record_is(const struct query_cell *c, const char *text);
 

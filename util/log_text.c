@@ -152,7 +152,7 @@ static void print_head(FILE *f, struct log_out *o, const struct query_row *row,
 {
 	const struct query_cell *cell = row->cell;
 	bool event = r->class == LOG_EVENT;
-	const char *color = r->level == LOG_BAD	      ? RED
+	const char *color = r->level == LOG_BAD		   ? RED
 			    : event && r->level == LOG_ODD ? YELLOW
 							   : CYAN;
 
@@ -244,8 +244,7 @@ static int print_row(struct log_out *o, const struct query_row *row)
 	if (r < 0)
 		return r;
 	if (held->line && strcmp(held->line, now.line) == 0 &&
-		!__builtin_add_overflow(
-			held->count, now.count, &held->count)) {
+		!__builtin_add_overflow(held->count, now.count, &held->count)) {
 		free(now.line);
 		return 0;
 	}
@@ -264,8 +263,7 @@ static int begin(struct log_out *o)
 			"UID");
 	printf("%*s %-*s %-*s %-*s PATH RULE%s%s\n", PID_WIDTH, "PID",
 		COMM_WIDTH, "COMM", OP_WIDTH, "OP", ERROR_WIDTH, "ERR",
-		is_wide(o) ? " EXE CWD ANCESTORS" : "",
-		style(o->color, PLAIN));
+		is_wide(o) ? " EXE CWD ANCESTORS" : "", style(o->color, PLAIN));
 	return 0;
 }
 
