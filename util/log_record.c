@@ -210,10 +210,18 @@ static int make_message(const struct query_row *row, struct log_record *r)
 	return -ENOMEM;
 }
 
-/* A number that counts something: a forged ledger may say anything. */
-static int64_t at_least_one(const struct query_cell *c)
+/*
+ * A number that counts something. A forged ledger may say anything; no record
+ * that was written stands for more attempts than this, and so many of them fit
+ * into a file that their sum fits into 64 bits.
+ */
+#define COUNT_MAX (INT64_C(1) << 32)
+
+static int64_t count_of(const struct query_cell *c, int64_t most)
 {
-	return c->null || c->number < 1 ? 1 : c->number;
+	if (c->null || c->number < 1)
+		return 1;
+	return c->number < most ? c->number : most;
 }
 
 int log_record_read(const struct query_row *row, struct log_record *ret)
@@ -237,8 +245,9 @@ int log_record_read(const struct query_row *row, struct log_record *ret)
 		r.op = "?";
 	if (!error->null && error->number > 0 && error->number <= INT32_MAX)
 		r.error = strerrorname_np((int)error->number);
-	r.count = at_least_one(&cell[QUERY_COUNT]);
-	r.targets = at_least_one(&cell[QUERY_TARGETS]);
+	r.count = count_of(&cell[QUERY_COUNT],
+		r.class == LOG_EVENT ? INT64_MAX : COUNT_MAX);
+	r.targets = count_of(&cell[QUERY_TARGETS], COUNT_MAX);
 	r.first = r.end = cell[QUERY_T_REAL].number;
 	if (!cell[QUERY_T_LAST].null)
 		r.end = cell[QUERY_T_LAST].number;
