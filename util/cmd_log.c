@@ -8,7 +8,7 @@
 #include "fs/audit/query.h"
 #include "util/cmd.h"
 #include "util/exit.h"
-#include "util/log_print.h"
+#include "util/log_out.h"
 #include "util/out.h"
 #include "util/when.h"
 #include "util/where.h"
@@ -19,14 +19,13 @@
 
 struct log {
 	bool follow, json, reverse, quiet;
-	const char *since, *until, *path, *under, *comm;
+	const char *since, *until, *path, *under, *comm, *output;
 	struct opt_list ops;
 	int64_t pid, uid, last;
 
 	struct query_filter filter;
 	struct query *query;
-	struct log_json objects;
-	bool color;
+	struct log_out out;
 	uint64_t printed;
 };
 
@@ -41,7 +40,7 @@ static const struct opt options[] = {
 		"only paths that match; * matches slashes too", 0, 0},
 	{"under", 'u', OPT_STRING, offsetof(struct log, under), "DIR",
 		"only paths in DIR and below", 0, 0},
-	{"op", 'o', OPT_LIST, offsetof(struct log, ops), "NAME[,NAME...]",
+	{"op", 0, OPT_LIST, offsetof(struct log, ops), "NAME[,NAME...]",
 		"only these kinds of records", 0, 0},
 	{"pid", 0, OPT_NUMBER, offsetof(struct log, pid), "N",
 		"only attempts of this process or thread", 1, INT_MAX},
@@ -53,8 +52,14 @@ static const struct opt options[] = {
 		"only the last N records that match", 0, INT64_MAX},
 	{"reverse", 'r', OPT_FLAG, offsetof(struct log, reverse), NULL,
 		"newest first", 0, 0},
+	{"output", 'o', OPT_STRING, offsetof(struct log, output), "FORMAT",
+		"short, wide, json, ocsf, ecs, falco, csv or timesketch; see "
+		"below",
+		0, 0},
 	{"json", 'j', OPT_FLAG, offsetof(struct log, json), NULL,
-		"one JSON object a line, with everything that is known", 0, 0},
+		"the same as --output=json", 0, 0},
+	{"names", 0, OPT_FLAG, offsetof(struct log, out.names), NULL,
+		"a line for each name of a record that has several", 0, 0},
 	{"quiet", 'q', OPT_FLAG, offsetof(struct log, quiet), NULL,
 		"print nothing; the exit code says whether a record matches", 0,
 		0},
@@ -65,7 +70,7 @@ static const struct example examples[] = {
 	{"stele log /mnt --follow", "watch what is being refused"},
 	{"stele log /mnt --since -1h --under /etc",
 		"the last hour's attempts in /etc"},
-	{"stele log /mnt --op unlink,rename --json",
+	{"stele log /mnt --op unlink,rename -o json",
 		"deletions and renames, for a program"},
 	{"stele log evidence.ledger -n 20 -r",
 		"the last 20 records of a file, newest first"},
@@ -183,12 +188,7 @@ static int read_failed(struct log *l, int r)
 static int print_row(struct log *l, const struct query_row *row)
 {
 	l->printed++;
-	if (l->quiet)
-		return 0;
-	if (l->json)
-		return log_json_print(&l->objects, l->query, row);
-	log_print_line(row, l->color);
-	return ferror(stdout) ? -EIO : 0;
+	return l->quiet ? 0 : log_out_row(&l->out, row);
 }
 
 /* Print what there is. 0; 1 when that is enough; -errno. */
@@ -205,7 +205,7 @@ static int print_rows(struct log *l)
 		if (l->quiet)
 			return 1;
 	}
-	return r;
+	return r < 0 ? r : log_out_flush(&l->out);
 }
 
 /* Wait a moment. False when nobody reads standard output any more. */
@@ -232,24 +232,50 @@ static int follow(struct log *l)
 
 static int print_log(struct log *l)
 {
-	bool terminal = isatty(STDOUT_FILENO) == 1;
+	struct log_out *o = &l->out;
 	int r = query_start(l->query, &l->filter,
 		l->reverse ? QUERY_BACKWARD : QUERY_FORWARD, l->last);
 
 	if (r < 0)
 		return read_failed(l, r);
-	l->color = out_color();
+	o->query = l->query;
+	o->titles = isatty(STDOUT_FILENO) == 1;
+	o->color = out_color();
 	if (!l->follow && !l->quiet)
 		out_pager_begin();
-	if (terminal && !l->json && !l->quiet)
-		log_print_header(l->color);
-	r = print_rows(l);
+	if (!l->quiet)
+		r = log_out_begin(o);
+	if (r == 0)
+		r = print_rows(l);
 	if (r == 0 && l->follow)
 		r = follow(l);
 	out_pager_end();
 	if (r < 0)
 		return read_failed(l, r);
 	return l->printed ? EXIT_OK : EXIT_NO;
+}
+
+static int bad_output(const char *name)
+{
+	char names[128];
+	size_t len = 0;
+
+	for (const struct log_format *const *f = log_out_formats; *f; f++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len,
+			"%s%s", len ? ", " : "", (*f)->name);
+	return fail(EXIT_USAGE, "--output '%s' is not one of %s", name, names);
+}
+
+static int set_output(struct log *l)
+{
+	const char *name = l->output ? l->output : l->json ? "json" : "short";
+
+	if (l->output && l->json && strcmp(l->output, "json") != 0)
+		return fail(EXIT_USAGE,
+			"--json and --output=%s exclude each other", l->output);
+	l->out.format = log_out_find(name);
+	l->out.origin = "ledger";
+	return l->out.format ? EXIT_OK : bad_output(name);
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -271,12 +297,14 @@ static int run(const struct command *self, int argc, char **argv)
 		code = opt_misuse(self, "--follow and --reverse exclude "
 					"each other");
 	else
+		code = set_output(&l);
+	if (code == EXIT_OK)
 		code = set_filter(&l);
 	if (code == EXIT_OK)
 		code = open_ledger(&l, argv[1]);
 	if (code == EXIT_OK)
 		code = print_log(&l);
-	log_json_done(&l.objects);
+	log_out_done(&l.out);
 	query_close(l.query);
 	opt_list_done(&l.ops);
 	return code;
