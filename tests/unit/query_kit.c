@@ -25,25 +25,9 @@ static void prepare(struct kit *k, const char *sql, struct db_stmt **ret)
 	assert_int_equal(r, 0);
 }
 
-int kit_set_up(void **state)
+void kit_open(struct kit *k)
 {
-	struct kit *k = calloc(1, sizeof(*k));
-	struct diag diag = {0};
-
-	if (!k || !scratch_init(&k->scratch)) {
-		free(k);
-		return -1;
-	}
-	*state = k;
-	(void)scratch_name(&k->scratch, "ledger", k->path);
-
-	int fd = open(k->path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	(void)close(fd); /* nothing was written through it */
-	assert_int_equal(db_open(k->path, 0, &k->db, &diag), 0);
-	assert_int_equal(schema_create(k->db, k->path, &diag), 0);
-	kit_sql(k, "PRAGMA journal_mode = WAL");
+	assert_int_equal(db_open(k->path, 0, &k->db, NULL), 0);
 	kit_sql(k, "PRAGMA synchronous = OFF");
 	prepare(k,
 		"INSERT INTO attempt(seq, names, " COLUMNS
@@ -59,6 +43,42 @@ int kit_set_up(void **state)
 		"INSERT INTO event(seq, mount_id, t_real, t_boot, kind, path,"
 		" text, count) VALUES(?, ?, ?, 0, ?, ?, 'what', ?)",
 		&k->event);
+}
+
+void kit_close(struct kit *k)
+{
+	db_stmt_free(take_ptr(k->attempt));
+	db_stmt_free(take_ptr(k->fold));
+	db_stmt_free(take_ptr(k->fold_name));
+	db_stmt_free(take_ptr(k->event));
+	db_close(take_ptr(k->db));
+}
+
+static void create(struct kit *k)
+{
+	int fd = open(k->path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	struct db *db = NULL;
+
+	assert_true(fd >= 0);
+	(void)close(fd); /* nothing was written through it */
+	assert_int_equal(db_open(k->path, 0, &db, NULL), 0);
+	assert_int_equal(schema_create(db, k->path, NULL), 0);
+	assert_int_equal(db_exec(db, "PRAGMA journal_mode = WAL"), 0);
+	db_close(db);
+}
+
+int kit_set_up(void **state)
+{
+	struct kit *k = calloc(1, sizeof(*k));
+
+	if (!k || !scratch_init(&k->scratch)) {
+		free(k);
+		return -1;
+	}
+	*state = k;
+	(void)scratch_name(&k->scratch, "ledger", k->path);
+	create(k);
+	kit_open(k);
 	assert_int_equal(names_packer_new(&k->packer), 0);
 	kit_mount(k, 1, "boot-a");
 	return 0;
@@ -68,11 +88,7 @@ int kit_tear_down(void **state)
 {
 	struct kit *k = *state;
 
-	db_stmt_free(k->attempt);
-	db_stmt_free(k->fold);
-	db_stmt_free(k->fold_name);
-	db_stmt_free(k->event);
-	db_close(k->db);
+	kit_close(k);
 	names_packer_free(k->packer);
 	scratch_done(&k->scratch);
 	free(k);

@@ -39,6 +39,10 @@ struct kit_record {
 int kit_set_up(void **state);
 int kit_tear_down(void **state);
 
+/* Let go of the file, as a writer that ends; and begin to write again. */
+void kit_close(struct kit *k);
+void kit_open(struct kit *k);
+
 void kit_sql(struct kit *k, const char *sql);
 void kit_mount(struct kit *k, int64_t id, const char *boot);
 
