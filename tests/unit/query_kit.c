@@ -16,7 +16,7 @@
 	" targets"
 #define VALUES "?, ?, 0, ?, ?, ?, 0, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?"
 
-static void prepare(struct kit *k, const char *sql, struct db_stmt **ret)
+static void prepare(struct made *k, const char *sql, struct db_stmt **ret)
 {
 	int r = db_prepare(k->db, sql, ret);
 
@@ -25,10 +25,10 @@ static void prepare(struct kit *k, const char *sql, struct db_stmt **ret)
 	assert_int_equal(r, 0);
 }
 
-void kit_open(struct kit *k)
+void made_open(struct made *k)
 {
 	assert_int_equal(db_open(k->path, 0, &k->db, NULL), 0);
-	kit_sql(k, "PRAGMA synchronous = OFF");
+	made_sql(k, "PRAGMA synchronous = OFF");
 	prepare(k,
 		"INSERT INTO attempt(seq, names, " COLUMNS
 		") VALUES(?, ?, " VALUES ")",
@@ -45,7 +45,7 @@ void kit_open(struct kit *k)
 		&k->event);
 }
 
-void kit_close(struct kit *k)
+void made_close(struct made *k)
 {
 	db_stmt_free(take_ptr(k->attempt));
 	db_stmt_free(take_ptr(k->fold));
@@ -54,7 +54,7 @@ void kit_close(struct kit *k)
 	db_close(take_ptr(k->db));
 }
 
-static void create(struct kit *k)
+static void create(struct made *k)
 {
 	int fd = open(k->path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 	struct db *db = NULL;
@@ -67,9 +67,9 @@ static void create(struct kit *k)
 	db_close(db);
 }
 
-int kit_set_up(void **state)
+int made_set_up(void **state)
 {
-	struct kit *k = calloc(1, sizeof(*k));
+	struct made *k = calloc(1, sizeof(*k));
 
 	if (!k || !scratch_init(&k->scratch)) {
 		free(k);
@@ -78,24 +78,24 @@ int kit_set_up(void **state)
 	*state = k;
 	(void)scratch_name(&k->scratch, "ledger", k->path);
 	create(k);
-	kit_open(k);
+	made_open(k);
 	assert_int_equal(names_packer_new(&k->packer), 0);
-	kit_mount(k, 1, "boot-a");
+	made_mount(k, 1, "boot-a");
 	return 0;
 }
 
-int kit_tear_down(void **state)
+int made_tear_down(void **state)
 {
-	struct kit *k = *state;
+	struct made *k = *state;
 
-	kit_close(k);
+	made_close(k);
 	names_packer_free(k->packer);
 	scratch_done(&k->scratch);
 	free(k);
 	return 0;
 }
 
-void kit_sql(struct kit *k, const char *sql)
+void made_sql(struct made *k, const char *sql)
 {
 	int r = db_exec(k->db, sql);
 
@@ -104,7 +104,7 @@ void kit_sql(struct kit *k, const char *sql)
 	assert_int_equal(r, 0);
 }
 
-static void run(struct kit *k, struct db_stmt *s)
+static void run(struct made *k, struct db_stmt *s)
 {
 	int r = db_run(s);
 
@@ -113,7 +113,7 @@ static void run(struct kit *k, struct db_stmt *s)
 	assert_int_equal(r, 0);
 }
 
-void kit_mount(struct kit *k, int64_t id, const char *boot)
+void made_mount(struct made *k, int64_t id, const char *boot)
 {
 	struct db_stmt *s = NULL;
 
@@ -132,7 +132,7 @@ static void bind_name(struct db_stmt *s, const char *name)
 	db_bind_bytes(s, name, name ? strlen(name) : 0);
 }
 
-void kit_process(struct kit *k, const struct kit_process *p)
+void made_process(struct made *k, const struct made_process *p)
 {
 	struct db_stmt *s = NULL;
 
@@ -153,7 +153,7 @@ void kit_process(struct kit *k, const struct kit_process *p)
 	db_stmt_free(s);
 }
 
-int64_t kit_count(const struct kit_record *r)
+int64_t made_count(const struct made_record *r)
 {
 	int64_t count = 0;
 
@@ -163,7 +163,7 @@ int64_t kit_count(const struct kit_record *r)
 }
 
 /* In the order of VALUES. Many targets lie in "/", which is true of all. */
-static void bind_record(struct db_stmt *s, const struct kit_record *r)
+static void bind_record(struct db_stmt *s, const struct made_record *r)
 {
 	bool many = r->target_count > 1;
 
@@ -183,7 +183,7 @@ static void bind_record(struct db_stmt *s, const struct kit_record *r)
 		db_bind_int(s, r->proc);
 	else
 		db_bind_null(s);
-	db_bind_int(s, kit_count(r));
+	db_bind_int(s, made_count(r));
 	if (r->t_last)
 		db_bind_int(s, r->t_last);
 	else
@@ -191,12 +191,12 @@ static void bind_record(struct db_stmt *s, const struct kit_record *r)
 	db_bind_int(s, (int64_t)r->target_count);
 }
 
-static void pack(struct kit *k, const struct kit_record *r, const void **ret,
+static void pack(struct made *k, const struct made_record *r, const void **ret,
 	size_t *ret_len)
 {
 	names_begin(k->packer, r->t_real);
 	for (size_t i = 0; i < r->target_count; i++) {
-		const struct kit_target *t = &r->targets[i];
+		const struct made_target *t = &r->targets[i];
 		const struct names_entry e = {.path = t->path,
 			.len = strlen(t->path),
 			.path2 = t->path2,
@@ -210,7 +210,7 @@ static void pack(struct kit *k, const struct kit_record *r, const void **ret,
 	assert_int_equal(names_end(k->packer, ret, ret_len), 0);
 }
 
-static void add_event(struct kit *k, const struct kit_record *r)
+static void add_event(struct made *k, const struct made_record *r)
 {
 	db_bind_int(k->event, r->seq);
 	db_bind_int(k->event, r->mount ? r->mount : 1);
@@ -221,7 +221,7 @@ static void add_event(struct kit *k, const struct kit_record *r)
 	run(k, k->event);
 }
 
-void kit_add(struct kit *k, const struct kit_record *r)
+void made_add(struct made *k, const struct made_record *r)
 {
 	const void *names = NULL;
 	size_t len = 0;
@@ -238,13 +238,13 @@ void kit_add(struct kit *k, const struct kit_record *r)
 	run(k, k->attempt);
 }
 
-static void add_fold_rows(struct kit *k, const struct kit_record *r)
+static void add_fold_rows(struct made *k, const struct made_record *r)
 {
 	db_bind_int(k->fold, r->seq);
 	bind_record(k->fold, r);
 	run(k, k->fold);
 	for (size_t i = 0; i < r->target_count; i++) {
-		const struct kit_target *t = &r->targets[i];
+		const struct made_target *t = &r->targets[i];
 
 		db_bind_int(k->fold_name, r->seq);
 		db_bind_int(k->fold_name, (int64_t)i);
@@ -257,31 +257,31 @@ static void add_fold_rows(struct kit *k, const struct kit_record *r)
 	}
 }
 
-void kit_add_fold(struct kit *k, const struct kit_record *r)
+void made_add_fold(struct made *k, const struct made_record *r)
 {
-	kit_sql(k, "BEGIN IMMEDIATE");
+	made_sql(k, "BEGIN IMMEDIATE");
 	add_fold_rows(k, r);
-	kit_sql(k, "COMMIT");
+	made_sql(k, "COMMIT");
 }
 
-void kit_close_fold(struct kit *k, const struct kit_record *r, int64_t seq)
+void made_close_fold(struct made *k, const struct made_record *r, int64_t seq)
 {
-	struct kit_record closed = *r;
+	struct made_record closed = *r;
 	char sql[128];
 
 	closed.seq = seq;
-	kit_sql(k, "BEGIN IMMEDIATE");
-	kit_add(k, &closed);
+	made_sql(k, "BEGIN IMMEDIATE");
+	made_add(k, &closed);
 	(void)snprintf(sql, sizeof(sql),
 		"DELETE FROM fold_name WHERE fold_id = %" PRId64, r->seq);
-	kit_sql(k, sql);
+	made_sql(k, sql);
 	(void)snprintf(sql, sizeof(sql), "DELETE FROM fold WHERE id = %" PRId64,
 		r->seq);
-	kit_sql(k, sql);
-	kit_sql(k, "COMMIT");
+	made_sql(k, sql);
+	made_sql(k, "COMMIT");
 }
 
-struct query *kit_query(const struct kit *k)
+struct query *made_query(const struct made *k)
 {
 	struct query *q = NULL;
 	struct diag diag = {0};

@@ -21,65 +21,65 @@ enum { RECORDS = 600 }; /* more than two batches of a reader */
 #define T0 INT64_C(1700000000000000000)
 
 /* Also to a connection of the caller's own. */
-static void add_as(struct kit *k, int64_t seq, int i)
+static void add_as(struct made *k, int64_t seq, int i)
 {
 	char path[32];
 
 	(void)snprintf(path, sizeof(path), "/d%d/f%d", i % 3, i);
 
-	const struct kit_target t = {path, NULL, 1, seq, seq};
+	const struct made_target t = {path, NULL, 1, seq, seq};
 
-	kit_add(k, &(struct kit_record){
-			   .seq = seq,
-			   .t_real = T0 + seq,
-			   .op = i % 2 ? LEDGER_UNLINK : LEDGER_OPEN,
-			   .tid = i % 4 ? PID + 1 : 0,
-			   .proc = i % 4 ? 3 : 0,
-			   .uid = i % 5,
-			   .targets = &t,
-			   .target_count = 1,
-		   });
+	made_add(k, &(struct made_record){
+			    .seq = seq,
+			    .t_real = T0 + seq,
+			    .op = i % 2 ? LEDGER_UNLINK : LEDGER_OPEN,
+			    .tid = i % 4 ? PID + 1 : 0,
+			    .proc = i % 4 ? 3 : 0,
+			    .uid = i % 5,
+			    .targets = &t,
+			    .target_count = 1,
+		    });
 }
 
-static void add_odd_ones(struct kit *k)
+static void add_odd_ones(struct made *k)
 {
-	const struct kit_target renamed = {"/from/a", "/to/b", 1, 0, 0};
-	const struct kit_target raw = {"/raw/\xff\x01*", NULL, 1, 0, 0};
-	const struct kit_target damaged = {"/d1/f1", NULL, 1, 0, 0};
+	const struct made_target renamed = {"/from/a", "/to/b", 1, 0, 0};
+	const struct made_target raw = {"/raw/\xff\x01*", NULL, 1, 0, 0};
+	const struct made_target damaged = {"/d1/f1", NULL, 1, 0, 0};
 
-	kit_add(k, &(struct kit_record){.seq = RECORDS + 1,
-			   .t_real = T0 + RECORDS + 1,
-			   .op = LEDGER_RENAME,
-			   .targets = &renamed,
-			   .target_count = 1});
-	kit_add(k, &(struct kit_record){.seq = RECORDS + 2,
-			   .t_real = T0 + RECORDS + 2,
-			   .targets = &raw,
-			   .target_count = 1});
-	kit_add(k, &(struct kit_record){.seq = RECORDS + 3,
-			   .t_real = T0 + RECORDS + 3,
-			   .kind = "damage",
-			   .targets = &damaged,
-			   .target_count = 1});
+	made_add(k, &(struct made_record){.seq = RECORDS + 1,
+			    .t_real = T0 + RECORDS + 1,
+			    .op = LEDGER_RENAME,
+			    .targets = &renamed,
+			    .target_count = 1});
+	made_add(k, &(struct made_record){.seq = RECORDS + 2,
+			    .t_real = T0 + RECORDS + 2,
+			    .targets = &raw,
+			    .target_count = 1});
+	made_add(k, &(struct made_record){.seq = RECORDS + 3,
+			    .t_real = T0 + RECORDS + 3,
+			    .kind = "damage",
+			    .targets = &damaged,
+			    .target_count = 1});
 }
 
 static int set_up(void **state)
 {
-	struct kit *k;
+	struct made *k;
 
-	if (kit_set_up(state) < 0)
+	if (made_set_up(state) < 0)
 		return -1;
 	k = *state;
 	for (int i = 1; i <= 3; i++)
-		kit_process(k, &(struct kit_process){.id = i,
-				       .parent = i - 1,
-				       .pid = PID - 3 + i,
-				       .comm = "some tool"});
-	kit_sql(k, "BEGIN");
+		made_process(k, &(struct made_process){.id = i,
+					.parent = i - 1,
+					.pid = PID - 3 + i,
+					.comm = "some tool"});
+	made_sql(k, "BEGIN");
 	for (int i = 1; i <= RECORDS; i++)
 		add_as(k, i, i);
 	add_odd_ones(k);
-	kit_sql(k, "COMMIT");
+	made_sql(k, "COMMIT");
 	return 0;
 }
 
@@ -183,8 +183,8 @@ static void test_filters(void **state)
 		{"thread", {.pid = PID + 1}, RECORDS / 4 * 3},
 		{"comm", {.comm = "some tool"}, RECORDS / 4 * 3},
 	};
-	struct kit *k = *state;
-	struct query *q = kit_query(k);
+	struct made *k = *state;
+	struct query *q = made_query(k);
 
 	for (size_t i = 0; i < ARRAY_LEN(by_record); i++)
 		try_filter(q, &by_record[i]);
@@ -196,8 +196,8 @@ static void test_filters(void **state)
 static void test_last(void **state)
 {
 	const struct query_filter all = {0}, opens = {.ops = OP(LEDGER_OPEN)};
-	struct kit *k = *state;
-	struct query *q = kit_query(k);
+	struct made *k = *state;
+	struct query *q = made_query(k);
 	struct found got = find(q, &all, QUERY_FORWARD, 5);
 
 	assert_int_equal(got.count, 5);
@@ -222,8 +222,8 @@ static void test_follow(void **state)
 {
 	const struct query_filter opens = {
 		.ops = OP(LEDGER_OPEN), .closed = true};
-	struct kit *k = *state;
-	struct query *q = kit_query(k);
+	struct made *k = *state;
+	struct query *q = made_query(k);
 	int64_t seq = RECORDS + 3;
 
 	assert_int_equal(
@@ -249,17 +249,17 @@ static void test_follow(void **state)
 static void test_follow_new_process(void **state)
 {
 	const struct query_filter new = {.comm = "new", .closed = true};
-	const struct kit_target t = {"/x", NULL, 1, 0, 0};
-	struct kit *k = *state;
-	struct query *q = kit_query(k);
+	const struct made_target t = {"/x", NULL, 1, 0, 0};
+	struct made *k = *state;
+	struct query *q = made_query(k);
 
 	assert_int_equal(find(q, &new, QUERY_FORWARD, -1).count, 0);
-	kit_process(
-		k, &(struct kit_process){.id = 4, .pid = 5000, .comm = "new"});
-	kit_add(k, &(struct kit_record){.seq = RECORDS + 4,
-			   .proc = 4,
-			   .targets = &t,
-			   .target_count = 1});
+	made_process(
+		k, &(struct made_process){.id = 4, .pid = 5000, .comm = "new"});
+	made_add(k, &(struct made_record){.seq = RECORDS + 4,
+			    .proc = 4,
+			    .targets = &t,
+			    .target_count = 1});
 	assert_int_equal(query_more(q), 1);
 	assert_int_equal(read_on(q).count, 1);
 	query_close(q);
@@ -268,9 +268,9 @@ static void test_follow_new_process(void **state)
 /* A reader in the middle of its rows holds no lock against a checkpoint. */
 static void test_holds_nothing(void **state)
 {
-	struct kit *k = *state;
+	struct made *k = *state;
 	const struct query_filter all = {0};
-	struct query *q = kit_query(k);
+	struct query *q = made_query(k);
 	const struct query_row *row;
 	int64_t busy = 1;
 
@@ -300,8 +300,8 @@ static int count_ancestor(void *arg, const struct query_ancestor *a)
 static void test_ancestors(void **state)
 {
 	const struct query_filter own = {.pid = PID};
-	struct kit *k = *state;
-	struct query *q = kit_query(k);
+	struct made *k = *state;
+	struct query *q = made_query(k);
 	const struct query_row *row;
 	int64_t proc;
 	int count = 0;
@@ -314,8 +314,8 @@ static void test_ancestors(void **state)
 	query_close(q);
 
 	/* A forged ring ends. */
-	kit_sql(k, "UPDATE proc SET parent_id = id");
-	q = kit_query(k);
+	made_sql(k, "UPDATE proc SET parent_id = id");
+	q = made_query(k);
 	count = 1; /* the first one is not our parent now */
 	assert_int_equal(query_ancestors(q, proc, count_ancestor, &count), 0);
 	assert_int_equal(count, 17);
@@ -325,14 +325,14 @@ static void test_ancestors(void **state)
 /* ---- where nothing can be written ---- */
 
 /* A killed writer leaves its log behind. */
-static void kill_writer(struct kit *k)
+static void kill_writer(struct made *k)
 {
 	int status;
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		kit_open(k);
+		made_open(k);
 		add_as(k, RECORDS + 4, 1);
 		raise(SIGKILL);
 	}
@@ -344,7 +344,7 @@ static void test_read_only(void **state)
 {
 	const struct query_filter all = {.closed = true};
 	const char *dir;
-	struct kit *k = *state;
+	struct made *k = *state;
 	char shm[SCRATCH_PATH];
 	struct query *q;
 
@@ -352,7 +352,7 @@ static void test_read_only(void **state)
 		print_message("skipped: a read-only mount needs root\n");
 		skip();
 	}
-	kit_close(k);
+	made_close(k);
 	dir = k->scratch.path;
 	/* Nothing but the ledger; then with the log that a killed writer has
 	 * left; then without that one's shared memory. */
@@ -368,7 +368,7 @@ static void test_read_only(void **state)
 			mount(NULL, dir, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY,
 				NULL),
 			0);
-		q = kit_query(k);
+		q = made_query(k);
 		assert_int_equal(find(q, &all, QUERY_FORWARD, -1).count,
 			RECORDS + 3 + (step > 0));
 		assert_int_equal(query_more(q), 0);
@@ -420,11 +420,11 @@ static void try_bytes(
 
 static void test_damage(void **state)
 {
-	struct kit *k = *state;
+	struct made *k = *state;
 	_cleanup_buf_ struct buf good = {0};
 	int read = 0;
 
-	kit_close(k);
+	made_close(k);
 	read_file(k->path, &good);
 	try_bytes(&k->scratch, good.data, good.len, &read);
 	assert_int_equal(read, 1);
@@ -441,7 +441,7 @@ static void test_damage(void **state)
 
 static void test_no_ledger(void **state)
 {
-	struct kit *k = *state;
+	struct made *k = *state;
 	char path[SCRATCH_PATH];
 	struct query *q = NULL;
 	struct diag diag = {0};
@@ -457,7 +457,7 @@ static void test_no_ledger(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, kit_tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, made_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_filters),
 		TEST(test_last),

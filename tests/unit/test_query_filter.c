@@ -18,12 +18,12 @@ enum { RECORDS = 2000, FOLDS = 6, PROCESSES = 40, GAP = 70, ROUNDS = 600 };
 #define T0 INT64_C(1700000000000000000)
 
 struct world {
-	struct kit *kit;
+	struct made *kit;
 	struct prng prng;
 	struct db_stmt *glob;
-	struct kit_process processes[PROCESSES + 1];
-	struct kit_record records[RECORDS + FOLDS];
-	struct kit_target targets[RECORDS + FOLDS][5];
+	struct made_process processes[PROCESSES + 1];
+	struct made_record records[RECORDS + FOLDS];
+	struct made_target targets[RECORDS + FOLDS][5];
 	char *names[10 * (RECORDS + FOLDS)];
 	size_t name_count;
 	bool in_tree[PROCESSES + 1];
@@ -61,12 +61,12 @@ static void make_processes(struct world *w)
 		"/bin/sh", "/usr/bin/cp", "/usr/bin/\xc3\xbc", NULL};
 	static const char *const containers[] = {NULL, "abc123", "abd9", "0f"};
 
-	kit_mount(w->kit, 2, boots[2]);
-	kit_mount(w->kit, 3, boots[3]);
+	made_mount(w->kit, 2, boots[2]);
+	made_mount(w->kit, 3, boots[3]);
 	for (int i = 1; i <= PROCESSES; i++) {
-		struct kit_process *p = &w->processes[i];
+		struct made_process *p = &w->processes[i];
 
-		*p = (struct kit_process){
+		*p = (struct made_process){
 			.id = i,
 			/* A parent may also be one that is not there yet. */
 			.parent =
@@ -79,18 +79,18 @@ static void make_processes(struct world *w)
 			.container =
 				containers[below(w, ARRAY_LEN(containers))],
 		};
-		kit_process(w->kit, p);
+		made_process(w->kit, p);
 	}
 }
 
-static void make_targets(struct world *w, struct kit_record *r, int i)
+static void make_targets(struct world *w, struct made_record *r, int i)
 {
-	struct kit_target *t = w->targets[i];
+	struct made_target *t = w->targets[i];
 
 	r->targets = t;
 	r->target_count = below(w, 6) || r->kind ? 1 : 2 + below(w, 4);
 	for (size_t n = 0; n < r->target_count; n++)
-		t[n] = (struct kit_target){
+		t[n] = (struct made_target){
 			.path = make_name(w),
 			.path2 = !r->kind && r->op == LEDGER_RENAME
 					 ? make_name(w)
@@ -106,9 +106,9 @@ static void make_record(struct world *w, int i, int64_t seq)
 	static const char *const rules[] = {"image", "policy/etc"};
 	static const char *const kinds[] = {
 		"damage", "lost", "mount", "heartbeat", "gap"};
-	struct kit_record *r = &w->records[i];
+	struct made_record *r = &w->records[i];
 
-	*r = (struct kit_record){
+	*r = (struct made_record){
 		.seq = seq,
 		.mount = 1 + (int64_t)below(w, 3),
 		/* Clocks go backward now and then. */
@@ -132,19 +132,19 @@ static void make_world(struct world *w)
 	int64_t seq = 0;
 
 	make_processes(w);
-	kit_sql(w->kit, "BEGIN");
+	made_sql(w->kit, "BEGIN");
 	for (int i = 0; i < RECORDS; i++) {
 		seq += 1 + (int64_t)below(w, GAP);
 		make_record(w, i, seq);
-		kit_add(w->kit, &w->records[i]);
+		made_add(w->kit, &w->records[i]);
 	}
-	kit_sql(w->kit, "COMMIT");
+	made_sql(w->kit, "COMMIT");
 	for (int i = 0; i < FOLDS; i++) {
 		make_record(w, RECORDS + i, i + 1);
 		/* What tells one from another below. */
 		w->records[RECORDS + i].t_real =
 			T0 + (RECORDS + i) * INT64_C(1000000);
-		kit_add_fold(w->kit, &w->records[RECORDS + i]);
+		made_add_fold(w->kit, &w->records[RECORDS + i]);
 	}
 	assert_int_equal(
 		db_prepare(w->kit->db, "SELECT ?1 GLOB ?2", &w->glob), 0);
@@ -183,7 +183,7 @@ static bool under(const char *folder, const char *path)
 }
 
 static bool target_passes(struct world *w, const struct query_filter *f,
-	const struct kit_target *t)
+	const struct made_target *t)
 {
 	bool by_glob = !f->path || sqlite_glob(w, t->path, f->path) ||
 		       (t->path2 && sqlite_glob(w, t->path2, f->path));
@@ -194,7 +194,7 @@ static bool target_passes(struct world *w, const struct query_filter *f,
 }
 
 static int64_t count_passing(struct world *w, const struct query_filter *f,
-	const struct kit_record *r)
+	const struct made_record *r)
 {
 	int64_t count = 0;
 
@@ -205,7 +205,7 @@ static int64_t count_passing(struct world *w, const struct query_filter *f,
 }
 
 static bool same_process(
-	const struct kit_process *a, const struct kit_process *b)
+	const struct made_process *a, const struct made_process *b)
 {
 	return a->pid == b->pid && a->start == b->start &&
 	       strcmp(boots[a->mount], boots[b->mount]) == 0;
@@ -221,7 +221,7 @@ static void find_tree(struct world *w, pid_t pid)
 	while (more) {
 		more = false;
 		for (int i = 1; i <= PROCESSES; i++) {
-			const struct kit_process *p = &w->processes[i];
+			const struct made_process *p = &w->processes[i];
 			bool in = w->in_tree[i] || w->in_tree[p->parent];
 
 			for (int j = 1; j <= PROCESSES && !in; j++)
@@ -239,9 +239,9 @@ static bool begins_with(const char *text, const char *beginning)
 }
 
 static bool process_passes(struct world *w, const struct query_filter *f,
-	const struct kit_record *r)
+	const struct made_record *r)
 {
-	const struct kit_process *p = &w->processes[r->proc];
+	const struct made_process *p = &w->processes[r->proc];
 
 	if (f->pid && r->tid != f->pid && !(r->proc && p->pid == f->pid))
 		return false;
@@ -266,7 +266,7 @@ static bool boot_passes(const struct query_filter *f, const char *boot)
 }
 
 static bool event_passes(
-	const struct query_filter *f, const struct kit_record *r)
+	const struct query_filter *f, const struct made_record *r)
 {
 	bool of_process = f->pid || f->tree || f->exe || f->comm ||
 			  f->container || f->rule || f->error || f->has_uid;
@@ -279,7 +279,7 @@ static bool event_passes(
 }
 
 static bool passes(struct world *w, const struct query_filter *f,
-	const struct kit_record *r)
+	const struct made_record *r)
 {
 	int64_t end = r->t_last ? r->t_last : r->t_real;
 
@@ -381,7 +381,7 @@ static struct query_filter choose_filter(struct world *w)
 
 /* ---- asking ---- */
 
-static const struct kit_record *record_of(
+static const struct made_record *record_of(
 	struct world *w, const struct query_row *row)
 {
 	const struct query_cell *seq = &row->cell[QUERY_SEQ];
@@ -402,7 +402,7 @@ static int add_target(void *arg, const struct query_target *t)
 }
 
 struct answer {
-	const struct kit_record *records[RECORDS + FOLDS];
+	const struct made_record *records[RECORDS + FOLDS];
 	size_t count;
 };
 
@@ -414,7 +414,7 @@ static void ask(struct world *w, struct query *q, const struct query_filter *f,
 
 	ret->count = 0;
 	while (r >= 0 && (r = query_next(q, &row)) > 0) {
-		const struct kit_record *record = record_of(w, row);
+		const struct made_record *record = record_of(w, row);
 		int64_t count = 0;
 
 		assert_true(ret->count < RECORDS + FOLDS);
@@ -424,7 +424,7 @@ static void ask(struct world *w, struct query *q, const struct query_filter *f,
 		assert_int_equal(query_targets(q, row, add_target, &count), 0);
 		assert_int_equal(count, count_passing(w, f, record));
 		assert_int_equal(
-			row->cell[QUERY_COUNT].number, kit_count(record));
+			row->cell[QUERY_COUNT].number, made_count(record));
 	}
 	if (r < 0)
 		print_error("%d %s\n", r, query_error(q));
@@ -444,7 +444,7 @@ static void say(const struct query_filter *f, size_t got, size_t want)
 }
 
 static void compare(const struct query_filter *f, const struct answer *got,
-	const struct kit_record *const *want, size_t count, bool backward)
+	const struct made_record *const *want, size_t count, bool backward)
 {
 	bool same = got->count == count;
 
@@ -489,7 +489,7 @@ static void test_any_filter_gives_what_it_says(void **state)
 	w->prng.state = seed;
 	make_world(w);
 
-	struct query *q = kit_query(w->kit);
+	struct query *q = made_query(w->kit);
 
 	for (int i = 0; i < ROUNDS; i++)
 		try_filter(w, q);
@@ -503,12 +503,12 @@ static void test_a_pattern_that_most_paths_match(void **state)
 {
 	const struct query_filter f = {
 		.path = "/f*", .has_uid = true, .uid = 7};
-	struct kit *k = *state;
+	struct made *k = *state;
 	const struct query_row *row;
 	int64_t count = 0;
 	int r;
 
-	kit_sql(k,
+	made_sql(k,
 		"INSERT INTO attempt(seq, mount_id, t_real, t_boot, op,"
 		" errno, rule, dac_denied, path, caller_visible, uid, gid,"
 		" count, targets) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
@@ -516,7 +516,7 @@ static void test_a_pattern_that_most_paths_match(void **state)
 		" 30, 'image', 0, CAST('/f' || i AS BLOB), 1,"
 		" CASE i % 1000 WHEN 0 THEN 7 ELSE 0 END, 0, 1, 1 FROM n");
 
-	struct query *q = kit_query(k);
+	struct query *q = made_query(k);
 
 	assert_int_equal(query_start(q, &f, QUERY_FORWARD, -1), 0);
 	while ((r = query_next(q, &row)) > 0)
@@ -616,7 +616,7 @@ static void test_bytes_that_are_no_characters(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, kit_set_up, kit_tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, made_set_up, made_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_any_filter_gives_what_it_says),
 		TEST(test_a_pattern_that_most_paths_match),

@@ -23,27 +23,27 @@ static void same_bytes(const struct query_cell *c, const char *want)
 
 /* ---- one at a time ---- */
 
-static const struct kit_target two[] = {
+static const struct made_target two[] = {
 	{"/etc/ssl/a", NULL, 3, 1000, 4000},
 	{"/etc/sslb", "/second", 2, 2000, 9000},
 };
-static const struct kit_target one[] = {{"/bin/x", "/bin/y", 7, 5000, 8000}};
+static const struct made_target one[] = {{"/bin/x", "/bin/y", 7, 5000, 8000}};
 
-static void add_three(struct kit *k)
+static void add_three(struct made *k)
 {
-	kit_add(k, &(struct kit_record){
-			   .seq = 1, .targets = one, .target_count = 1});
-	kit_add_fold(k, &(struct kit_record){.seq = 7,
-				.t_real = 1000,
-				.t_last = 9000,
-				.op = LEDGER_RENAME,
-				.targets = two,
-				.target_count = 2});
-	kit_add_fold(k, &(struct kit_record){.seq = 9,
-				.t_real = 5000,
-				.t_last = 8000,
-				.targets = one,
-				.target_count = 1});
+	made_add(k, &(struct made_record){
+			    .seq = 1, .targets = one, .target_count = 1});
+	made_add_fold(k, &(struct made_record){.seq = 7,
+				 .t_real = 1000,
+				 .t_last = 9000,
+				 .op = LEDGER_RENAME,
+				 .targets = two,
+				 .target_count = 2});
+	made_add_fold(k, &(struct made_record){.seq = 9,
+				 .t_real = 5000,
+				 .t_last = 8000,
+				 .targets = one,
+				 .target_count = 1});
 }
 
 struct targets {
@@ -73,7 +73,7 @@ static void test_open_records_come_last_and_as_if_closed(void **state)
 
 	add_three(*state);
 
-	struct query *q = kit_query(*state);
+	struct query *q = made_query(*state);
 
 	assert_int_equal(query_start(q, &everything, QUERY_FORWARD, -1), 0);
 	assert_int_equal(query_next(q, &row), 1);
@@ -130,7 +130,7 @@ static void test_open_records_are_the_newest(void **state)
 
 	add_three(*state);
 
-	struct query *q = kit_query(*state);
+	struct query *q = made_query(*state);
 
 	expect(q, &everything, QUERY_FORWARD, -1, "1:7 0:5 0:7 ");
 	expect(q, &everything, QUERY_BACKWARD, -1, "0:7 0:5 1:7 ");
@@ -157,12 +157,12 @@ static void test_targets_are_those_of_the_filter(void **state)
 	struct targets got = {0};
 	int calls = 0;
 
-	kit_add(*state, &(struct kit_record){.seq = 5,
-				.t_real = 1000,
-				.targets = two,
-				.target_count = 2});
+	made_add(*state, &(struct made_record){.seq = 5,
+				 .t_real = 1000,
+				 .targets = two,
+				 .target_count = 2});
 
-	struct query *q = kit_query(*state);
+	struct query *q = made_query(*state);
 
 	assert_int_equal(query_start(q, &f, QUERY_FORWARD, -1), 0);
 	assert_int_equal(query_next(q, &row), 1);
@@ -182,7 +182,7 @@ enum { ATTEMPTS = 12000, OPEN_MAX = 5, OPEN_TARGETS = 60 };
  * transactions: so at each moment a ledger holds 1 to N.
  */
 struct writer {
-	struct kit *kit;
+	struct made *kit;
 	struct prng prng;
 	struct db_stmt *grow;
 	int64_t seq, attempts;
@@ -190,18 +190,18 @@ struct writer {
 	atomic_bool done;
 	struct open_fold {
 		bool used;
-		struct kit_record record;
-		struct kit_target targets[OPEN_TARGETS];
+		struct made_record record;
+		struct made_target targets[OPEN_TARGETS];
 	} open[OPEN_MAX];
 	char paths[ATTEMPTS + 1][8];
 };
 
-static struct kit_target next_target(struct writer *w)
+static struct made_target next_target(struct writer *w)
 {
 	char *path = w->paths[++w->attempts];
 
 	(void)snprintf(path, 8, "/%d", (int)w->attempts);
-	return (struct kit_target){path, NULL, 1, w->attempts, w->attempts};
+	return (struct made_target){path, NULL, 1, w->attempts, w->attempts};
 }
 
 static void begin_fold(struct writer *w, struct open_fold *o, int64_t id)
@@ -209,21 +209,21 @@ static void begin_fold(struct writer *w, struct open_fold *o, int64_t id)
 	o->used = true;
 	o->targets[0] = next_target(w);
 	/* The number is that of an earlier one: it tells nothing. */
-	o->record = (struct kit_record){.seq = id,
+	o->record = (struct made_record){.seq = id,
 		.t_real = w->attempts,
 		.targets = o->targets,
 		.target_count = 1};
-	kit_add_fold(w->kit, &o->record);
+	made_add_fold(w->kit, &o->record);
 }
 
 static void grow_fold(struct writer *w, struct open_fold *o)
 {
 	size_t n = o->record.target_count++;
-	struct kit_target *t = &o->targets[n];
+	struct made_target *t = &o->targets[n];
 	struct db_stmt *s = w->kit->fold_name;
 
 	*t = next_target(w);
-	kit_sql(w->kit, "BEGIN IMMEDIATE");
+	made_sql(w->kit, "BEGIN IMMEDIATE");
 	db_bind_int(w->grow, o->record.seq);
 	assert_int_equal(db_run(w->grow), 0);
 	db_bind_int(s, o->record.seq);
@@ -234,12 +234,12 @@ static void grow_fold(struct writer *w, struct open_fold *o)
 	db_bind_int(s, t->first);
 	db_bind_int(s, t->last);
 	assert_int_equal(db_run(s), 0);
-	kit_sql(w->kit, "COMMIT");
+	made_sql(w->kit, "COMMIT");
 }
 
 static void close_fold(struct writer *w, struct open_fold *o)
 {
-	kit_close_fold(w->kit, &o->record, ++w->seq);
+	made_close_fold(w->kit, &o->record, ++w->seq);
 	o->used = false;
 }
 
@@ -247,13 +247,13 @@ static void write_something(struct writer *w)
 {
 	uint64_t which = prng_below(&w->prng, OPEN_MAX);
 	struct open_fold *o = &w->open[which];
-	struct kit_target t;
+	struct made_target t;
 
 	if (prng_below(&w->prng, 8) == 0) {
 		t = next_target(w);
-		kit_add(w->kit, &(struct kit_record){.seq = ++w->seq,
-					.targets = &t,
-					.target_count = 1});
+		made_add(w->kit, &(struct made_record){.seq = ++w->seq,
+					 .targets = &t,
+					 .target_count = 1});
 	} else if (!o->used) {
 		begin_fold(w, o, (int64_t)which + 1);
 	} else if (o->record.target_count == OPEN_TARGETS ||
@@ -279,7 +279,7 @@ static void *write_all(void *arg)
 	return NULL;
 }
 
-static struct writer *begin_writing(struct kit *k, pthread_t *ret)
+static struct writer *begin_writing(struct made *k, pthread_t *ret)
 {
 	struct writer *w = calloc(1, sizeof(*w));
 
@@ -338,7 +338,7 @@ static void see_all(struct query *q, struct seen *s)
 static void test_an_answer_misses_nothing_and_doubles_nothing(void **state)
 {
 	pthread_t thread;
-	struct query *q = kit_query(*state);
+	struct query *q = made_query(*state);
 	struct writer *w = begin_writing(*state, &thread);
 	static struct seen s;
 	int answers = 0;
@@ -368,7 +368,7 @@ static void test_who_follows_sees_each_attempt_once(void **state)
 {
 	const struct query_filter closed = {.closed = true};
 	pthread_t thread;
-	struct query *q = kit_query(*state);
+	struct query *q = made_query(*state);
 	struct writer *w = begin_writing(*state, &thread);
 	static struct seen s;
 	bool done;
@@ -405,16 +405,16 @@ static int run(struct query *q, const struct query_filter *f)
 static void test_malformed_names_are_said_with_their_record(void **state)
 {
 	const struct query_filter by_path = {.path = "*x*"};
-	struct kit *k = *state;
+	struct made *k = *state;
 
 	add_three(k);
 	/* Far apart, so that one filter goes by the index of names. */
-	kit_add(k, &(struct kit_record){.seq = 123456,
-			   .targets = two,
-			   .target_count = 2,
-			   .damaged_names = true});
+	made_add(k, &(struct made_record){.seq = 123456,
+			    .targets = two,
+			    .target_count = 2,
+			    .damaged_names = true});
 
-	struct query *q = kit_query(k);
+	struct query *q = made_query(k);
 
 	assert_int_equal(run(q, &everything), -EBADMSG);
 	assert_non_null(strstr(query_error(q), "record 123456 "));
@@ -425,44 +425,45 @@ static void test_malformed_names_are_said_with_their_record(void **state)
 
 static void test_more_than_an_open_record_may_hold(void **state)
 {
-	struct kit *k = *state;
+	struct made *k = *state;
 
 	add_three(k);
-	kit_sql(k, "INSERT INTO fold_name(fold_id, n, path, count, t_first,"
-		   " t_last) WITH RECURSIVE c(i) AS (SELECT 10 UNION ALL SELECT"
-		   " i + 1 FROM c WHERE i < 6000) SELECT 7, i, x'2f', 1, 0, 0"
-		   " FROM c");
+	made_sql(k,
+		"INSERT INTO fold_name(fold_id, n, path, count, t_first,"
+		" t_last) WITH RECURSIVE c(i) AS (SELECT 10 UNION ALL SELECT"
+		" i + 1 FROM c WHERE i < 6000) SELECT 7, i, x'2f', 1, 0, 0"
+		" FROM c");
 
-	struct query *q = kit_query(k);
+	struct query *q = made_query(k);
 
 	assert_int_equal(run(q, &everything), -EBADMSG);
 	assert_non_null(strstr(query_error(q), "open record 7 "));
-	kit_sql(k, "DELETE FROM fold_name WHERE n >= 4096");
+	made_sql(k, "DELETE FROM fold_name WHERE n >= 4096");
 	assert_int_equal(run(q, &everything), 0);
-	kit_sql(k, "UPDATE fold_name SET count = 0 WHERE n = 20");
+	made_sql(k, "UPDATE fold_name SET count = 0 WHERE n = 20");
 	assert_int_equal(run(q, &everything), -EBADMSG);
 	query_close(q);
 }
 
 static void test_more_open_records_than_there_may_be(void **state)
 {
-	struct kit *k = *state;
+	struct made *k = *state;
 
 	add_three(k);
-	kit_sql(k, "INSERT INTO fold SELECT i, mount_id, t_real, t_boot, op,"
-		   " errno, rule, dac_denied, path, path2, ino, parent_ino,"
-		   " flags, mode, size, off, new_uid, new_gid, atime, mtime,"
-		   " xattr, caller_visible, tid, uid, gid, proc_id, count,"
-		   " t_last, times, targets FROM fold, (WITH RECURSIVE c(i) AS"
-		   " (SELECT 100 UNION ALL SELECT i + 1 FROM c WHERE i < 5000)"
-		   " SELECT i FROM c) WHERE id = 9");
+	made_sql(k, "INSERT INTO fold SELECT i, mount_id, t_real, t_boot, op,"
+		    " errno, rule, dac_denied, path, path2, ino, parent_ino,"
+		    " flags, mode, size, off, new_uid, new_gid, atime, mtime,"
+		    " xattr, caller_visible, tid, uid, gid, proc_id, count,"
+		    " t_last, times, targets FROM fold, (WITH RECURSIVE c(i) AS"
+		    " (SELECT 100 UNION ALL SELECT i + 1 FROM c WHERE i < 5000)"
+		    " SELECT i FROM c) WHERE id = 9");
 
-	struct query *q = kit_query(k);
+	struct query *q = made_query(k);
 
 	assert_int_equal(run(q, &everything), -E2BIG);
 	assert_non_null(strstr(query_error(q), "open records"));
 	/* These have no targets of their own: the row says it. */
-	kit_sql(k, "DELETE FROM fold WHERE id > 100");
+	made_sql(k, "DELETE FROM fold WHERE id > 100");
 	assert_int_equal(run(q, &everything), 0);
 	expect(q, &(struct query_filter){.path = "/bin/y"}, QUERY_FORWARD, -1,
 		"1:7 0:7 0:7 ");
@@ -471,7 +472,7 @@ static void test_more_open_records_than_there_may_be(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, kit_set_up, kit_tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, made_set_up, made_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_open_records_come_last_and_as_if_closed),
 		TEST(test_open_records_are_the_newest),
