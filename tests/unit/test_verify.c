@@ -330,8 +330,8 @@ static void test_signatures(void **state)
 		"UPDATE epoch SET size = size + 1 WHERE number = 1",
 		"UPDATE epoch SET size = 0 WHERE number = 2",
 		"UPDATE epoch SET size = 1 WHERE number = 0",
-		"UPDATE epoch SET key = (SELECT key FROM epoch WHERE number = 2)"
-		" WHERE number = 1",
+		"UPDATE epoch SET key = (SELECT key FROM epoch"
+		" WHERE number = 2) WHERE number = 1",
 		"UPDATE epoch SET key = 'x' WHERE number = 0",
 		"UPDATE epoch SET number = 7 WHERE number = 2",
 		"UPDATE epoch SET number = -1 WHERE number = 0",
