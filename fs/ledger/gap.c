@@ -10,54 +10,19 @@
 
 #include <endian.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
-#include "fs/base/base64.h"
 #include "fs/base/io.h"
-#include "fs/base/json.h"
-#include "fs/ledger/gap_sketch.h"
+#include "fs/ledger/gap_internal.h"
 
 #define MAGIC UINT64_C(0x31706167656c6574) /* "telegap1" */
 #define PLACE_LEN 12288
 #define FILE_LEN (2 * PLACE_LEN + sizeof(struct sketch))
-#define PATH_KEPT 4095 /* bytes of a path */
-#define OPS_MAX 32     /* kinds of attempts there is room for */
 
-enum count {
-	COUNT_MAGIC,
-	COUNT_GENERATION,
-	COUNT_NUMBER,
-	COUNT_ATTEMPTS,
-	COUNT_FIRST, /* times by the wall clock */
-	COUNT_LAST,
-	COUNT_OPS,
-	COUNT_FIRST_LEN = COUNT_OPS + OPS_MAX, /* of the paths */
-	COUNT_LAST_LEN,
-	COUNT_NUMBERS,
-};
-
-_Static_assert(LEDGER_OP_COUNT <= OPS_MAX, "room for all kinds");
 _Static_assert(
 	(COUNT_NUMBERS + 1) * sizeof(uint64_t) + 2 * PATH_KEPT <= PLACE_LEN,
 	"a place holds the counts");
-
-struct counts {
-	uint64_t n[COUNT_NUMBERS];
-	char first[PATH_KEPT], last[PATH_KEPT];
-};
-
-struct gap {
-	int fd;
-	bool fsync;
-	bool damaged;
-	struct hasher *hasher;
-	struct counts now, written;
-	struct sketch sketch;
-	unsigned dirty; /* pages of sketch */
-};
 
 /* ---- counts as bytes ---- */
 
@@ -230,7 +195,7 @@ static int open_file(struct gap *g, const char *path, bool *ret_old)
 
 static int start(struct gap *g, const char *path, uint64_t last)
 {
-	bool old;
+	bool old = false;
 	int r = open_file(g, path, &old);
 
 	if (r < 0)
@@ -352,151 +317,4 @@ int gap_write(struct gap *g)
 int gap_next(struct gap *g)
 {
 	return begin(g, g->now.n[COUNT_NUMBER] + 1);
-}
-
-/* ---- as text ---- */
-
-static void add_time(struct json *j, const char *name, uint64_t ns)
-{
-	time_t sec = (time_t)((int64_t)ns / 1000000000);
-	char text[64];
-	struct tm tm;
-
-	if (!gmtime_r(&sec, &tm) ||
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		text[0] = '\0';
-	json_text(j, name, text);
-}
-
-static void add_ops(struct json *j, const struct counts *c)
-{
-	json_open(j, "ops");
-	for (int op = 0; op < LEDGER_OP_COUNT; op++) {
-		if (c->n[COUNT_OPS + op])
-			json_int(j, ledger_op_name((enum ledger_op)op),
-				(int64_t)c->n[COUNT_OPS + op]);
-	}
-	json_close(j);
-}
-
-#define FILTER_BEFORE ",\"bloom\":{\"bits\":"
-#define FILTER_SET ",\"hashes\":4,\"set\":\""
-#define FILTER_AFTER "\"}}"
-
-_Static_assert(SKETCH_HASHES == 4, "as the text says");
-
-/* The filter comes last, where a reader finds it and a person can stop. */
-static int add_filter(const struct sketch *s, struct buf *ret)
-{
-	_cleanup_buf_ struct buf set = {.max = BASE64_LEN(SKETCH_BITS / 8)};
-	uint32_t bits;
-	int r = sketch_pack(s, &set, &bits);
-
-	return r < 0 ? r
-		     : buf_printf(ret,
-			       FILTER_BEFORE "%" PRIu32 FILTER_SET
-					     "%.*s" FILTER_AFTER,
-			       bits, (int)set.len, set.data);
-}
-
-int gap_describe(const struct gap *g, struct buf *ret)
-{
-	const struct counts *c = &g->now;
-	struct json j;
-
-	json_begin(&j, ret);
-	json_int(&j, "gap", (int64_t)c->n[COUNT_NUMBER]);
-	json_int(&j, "attempts", (int64_t)c->n[COUNT_ATTEMPTS]);
-	add_time(&j, "first", c->n[COUNT_FIRST]);
-	add_time(&j, "last", c->n[COUNT_LAST]);
-	add_ops(&j, c);
-	json_bytes(&j, "first_path", c->first, c->n[COUNT_FIRST_LEN]);
-	json_bytes(&j, "last_path", c->last, c->n[COUNT_LAST_LEN]);
-	json_int(&j, "paths", (int64_t)sketch_estimate(&g->sketch));
-	if (j.error < 0)
-		return j.error;
-	return add_filter(&g->sketch, ret);
-}
-
-/* ---- for readers ---- */
-
-uint64_t gap_number_of(const char *text, size_t len)
-{
-	static const char head[] = "{\"gap\":";
-	const size_t head_len = sizeof(head) - 1;
-	uint64_t n = 0;
-
-	if (len < head_len || memcmp(text, head, head_len) != 0)
-		return 0;
-	for (size_t i = head_len; i < len; i++) {
-		if (text[i] == ',')
-			return n;
-		if (text[i] < '0' || text[i] > '9' ||
-			__builtin_mul_overflow(n, 10, &n) ||
-			__builtin_add_overflow(
-				n, (uint64_t)(text[i] - '0'), &n))
-			return 0;
-	}
-	return 0;
-}
-
-/* Take a known text off the front. */
-static bool skip(const char **at, const char *end, const char *text)
-{
-	size_t len = strlen(text);
-
-	if ((size_t)(end - *at) < len || memcmp(*at, text, len) != 0)
-		return false;
-	*at += len;
-	return true;
-}
-
-/* The base64 of the filter, and how many bits it has. No string before it can
- * hold what stands before it, since there its quotes would be escaped. */
-static bool find_filter(const char *text, size_t len, const char **ret,
-	size_t *ret_len, uint32_t *ret_bits)
-{
-	const char *end = text + len;
-	const char *at =
-		memmem(text, len, FILTER_BEFORE, strlen(FILTER_BEFORE));
-	uint32_t bits = 0;
-
-	if (!at)
-		return false;
-	at += strlen(FILTER_BEFORE);
-	for (; at < end && *at >= '0' && *at <= '9'; at++) {
-		bits = bits * 10 + (uint32_t)(*at - '0');
-		if (bits > SKETCH_BITS)
-			return false;
-	}
-	if (bits < 8 || (bits & (bits - 1)) || !skip(&at, end, FILTER_SET))
-		return false;
-	*ret = at;
-	*ret_len = BASE64_LEN(bits / 8);
-	*ret_bits = bits;
-	if ((size_t)(end - at) < *ret_len)
-		return false;
-	at += *ret_len;
-	return skip(&at, end, FILTER_AFTER) && at == end;
-}
-
-int gap_may_hold(const char *text, size_t len, const char *path)
-{
-	_cleanup_free_ uint8_t *filter = malloc(SKETCH_BITS / 8);
-	struct digest name;
-	const char *set;
-	size_t set_len;
-	uint32_t bits;
-
-	if (!filter)
-		return -ENOMEM;
-	if (!gap_number_of(text, len) ||
-		!find_filter(text, len, &set, &set_len, &bits) ||
-		base64_read(set, set_len, filter, SKETCH_BITS / 8) !=
-			(ssize_t)(bits / 8))
-		return -EBADMSG;
-
-	int r = digest_of(path, strlen(path), &name);
-
-	return r < 0 ? r : sketch_may_hold(filter, bits, &name);
 }
