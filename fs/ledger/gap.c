@@ -126,13 +126,13 @@ static int begin(struct gap *g, uint64_t number)
 
 	int r = write_counts(g);
 
+	/* Whether it is on the disk or not, the gap before is over. */
+	g->written = g->now;
 	if (r == 0)
 		r = write_sketch(g);
-	if (r < 0)
-		return r;
-	g->dirty = 0;
-	g->written = g->now;
-	return 0;
+	if (r == 0)
+		g->dirty = 0;
+	return r;
 }
 
 /* Take up what the file holds; false: it is not whole. */
@@ -301,6 +301,9 @@ void gap_add(struct gap *g, const struct ledger_attempt *a,
 
 int gap_write(struct gap *g)
 {
+	if (g->now.n[COUNT_ATTEMPTS] == g->written.n[COUNT_ATTEMPTS])
+		return 0;
+
 	int r = write_sketch(g);
 
 	if (r == 0)

@@ -49,7 +49,8 @@ bool gap_was_damaged(const struct gap *g);
 void gap_add(struct gap *g, const struct ledger_attempt *a,
 	const struct store_time *at);
 
-/* Write what was added: 0, or -errno, and then nothing of it counts. */
+/* Write what was added, if anything was: 0, or -errno, and then nothing of it
+ * counts. */
 int gap_write(struct gap *g) must_check;
 
 /* The gap as one line of JSON, for its event. 0, -E2BIG, -ENOMEM. */
