@@ -28,10 +28,10 @@
 #ifndef FS_SEAL_NOTE_H
 #define FS_SEAL_NOTE_H
 
+#include "fs/base/base64.h"
 #include "fs/base/buf.h"
 #include "fs/codec/digest.h"
 #include "fs/codec/sign.h"
-#include "fs/seal/base64.h"
 
 #define NOTE_MAX 4096 /* bytes of a whole note */
 #define NOTE_ORIGIN_MAX                                                   \
