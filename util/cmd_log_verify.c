@@ -253,6 +253,7 @@ static int fill_result(json_t *o, const struct verify_result *s)
 		{"code", verdicts[s->kind].code},
 		{"records", s->records},
 		{"records_removed", s->removed},
+		{"attempts_removed", s->removed_attempts},
 		{"attempts", s->attempts},
 		{"attempts_open", s->open_attempts},
 		{"checkpoints", s->checkpoints},
