@@ -7,8 +7,12 @@
 #include "fs/audit/reader.h"
 #include "fs/audit/verify_internal.h"
 #include "fs/ledger/ledger.h"
+#include "fs/ledger/retain.h"
 
-enum { PROGRESS_EVERY = 1024 };
+enum {
+	PROGRESS_EVERY = 1024,
+	MISSING_MAX = 65536, /* as many as a mount goes on behind */
+};
 
 /* A clock that is adjusted slowly does not get further within a minute, and
  * each minute has a record. */
@@ -119,9 +123,9 @@ static int begin(struct verify *v)
 	if (r == 0)
 		r = db_exec_int(v->db, "SELECT max(seq) FROM event", &events);
 	if (r == 0)
-		r = refs_new(v->db, &v->refs);
+		r = digests_new(v->db, &v->digests);
 	if (r == 0)
-		r = rows_new(v->db, v->refs, &v->rows);
+		r = rows_new(v->db, v->digests, &v->rows);
 	if (r == 0)
 		r = read_origin(v);
 	if (r == 0)
@@ -153,8 +157,8 @@ static bool is_event(const struct row *row, enum ledger_event kind)
 /* What an investigator wants to know even when nothing is wrong. */
 static void note_event(struct verify *v)
 {
-	static const enum ledger_event told[] = {LEDGER_EVENT_CLOCK,
-		LEDGER_EVENT_RECOVERY, LEDGER_EVENT_GAP, LEDGER_EVENT_PRUNE};
+	static const enum ledger_event told[] = {
+		LEDGER_EVENT_CLOCK, LEDGER_EVENT_RECOVERY, LEDGER_EVENT_GAP};
 	const struct row *row = &v->row;
 
 	for (size_t i = 0; i < ARRAY_LEN(told); i++) {
@@ -170,8 +174,29 @@ static void note_event(struct verify *v)
 			(int)(row->text_len < 512 ? row->text_len : 512),
 			row->text);
 	}
-	if (is_event(row, LEDGER_EVENT_PRUNE) && row->count > 0)
-		v->prune_count += (uint64_t)row->count;
+}
+
+static void note_prune(struct verify *v)
+{
+	const struct row *row = &v->row;
+	struct retain_done done;
+
+	if (!is_event(row, LEDGER_EVENT_PRUNE) ||
+		retain_parse(row->text, row->text_len, &done) < 0)
+		return;
+	if (done.last > v->pruned_to)
+		v->pruned_to = done.last;
+	if (done.attempts > 0)
+		v->ret->removed_attempts += (uint64_t)done.attempts;
+	verify_find(v, VERIFY_NOTE,
+		&(struct verify_about){
+			.first = (uint64_t)row->seq,
+			.last = (uint64_t)row->seq,
+		},
+		"record %lld, prune: records %lld to %lld, of %lld attempts, "
+		"were removed by retention",
+		(long long)row->seq, (long long)done.first,
+		(long long)done.last, (long long)done.attempts);
 }
 
 /* Both clocks of a record are read together; how far they are apart changes
@@ -194,7 +219,7 @@ static void note_clock(struct verify *v)
 		},
 		"the wall clock was set %s by %lld s before record %lld",
 		change < 0 ? "back" : "forward",
-		(long long)(change / 1000000000), (long long)b->seq);
+		(long long)llabs(change / 1000000000), (long long)b->seq);
 }
 
 static int take_row(struct verify *v)
@@ -208,9 +233,11 @@ static int take_row(struct verify *v)
 	if (row->table == 'a' && row->count > 0)
 		v->ret->attempts += (uint64_t)row->count;
 	note_clock(v);
-	if (row->table == 'e')
+	if (row->table == 'e') {
 		note_event(v);
-	verify_tree_add(v, row->possible ? &row->leaf : NULL, false);
+		note_prune(v);
+	}
+	verify_tree_add(v, row->possible ? &row->leaf : NULL);
 	v->last_ends = is_event(row, LEDGER_EVENT_UNMOUNT);
 	v->last = *row;
 	v->last.kind = v->last.text = NULL;
@@ -262,8 +289,9 @@ static int step(struct verify *v)
 		r = take_removed(v);
 	else if (v->row.seq == (int64_t)next)
 		r = take_row(v);
-	else if (v->tree.tile.state == VERIFY_TILE_FULL)
-		verify_tree_add(v, NULL, true);
+	else if (v->tree.tile.state == VERIFY_TILE_FULL ||
+		 (uint64_t)v->row.seq - next <= MISSING_MAX)
+		verify_tree_add(v, NULL);
 	else
 		verify_tree_skip(v, (uint64_t)v->row.seq - 1);
 	return r < 0 ? r : 1;
@@ -304,7 +332,7 @@ static void done(struct verify *v)
 	db_stmt_free(v->checkpoint.stmt);
 	db_stmt_free(v->epoch.stmt);
 	rows_free(v->rows);
-	refs_free(v->refs);
+	digests_free(v->digests);
 	if (v->db)
 		db_rollback(v->db);
 	db_close(v->db);

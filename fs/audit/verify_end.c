@@ -178,10 +178,10 @@ static int read_folds(struct verify *v)
 	if (r == 0)
 		r = db_exec_int(v->db,
 			"SELECT count(*) FROM fold AS f WHERE"
-			" f.count IS NOT (SELECT sum(n.count) FROM fold_name"
-			" AS n WHERE n.fold_id = f.id) OR"
-			" f.targets IS NOT (SELECT count(*) FROM fold_name"
-			" AS n WHERE n.fold_id = f.id)",
+			" f.targets IS NOT (SELECT max(count(*), 1) FROM"
+			" fold_name AS n WHERE n.fold_id = f.id) OR"
+			" f.count IS NOT (SELECT coalesce(sum(n.count),"
+			" f.count) FROM fold_name AS n WHERE n.fold_id = f.id)",
 			&wrong);
 	if (r < 0)
 		return r;
@@ -259,28 +259,25 @@ static void check_unsigned(struct verify *v, uint64_t end)
 
 static void check_removed(struct verify *v)
 {
-	uint64_t removed = v->ret->removed;
+	uint64_t told = (uint64_t)v->pruned_to;
+	uint64_t first = told < v->removed_first ? v->removed_first : told + 1;
 
-	if (removed > v->prune_count)
-		verify_find(v, VERIFY_EDITED,
-			&(struct verify_about){
-				.first = v->removed_first,
-				.last = v->removed_last,
-			},
-			"%llu records from %llu to %llu are removed, and "
-			"retention tells of %llu: who removed the others left "
-			"no record",
-			(unsigned long long)removed,
-			(unsigned long long)v->removed_first,
-			(unsigned long long)v->removed_last,
-			(unsigned long long)v->prune_count);
+	if (v->ret->removed == 0 || v->removed_last <= told)
+		return;
+	verify_find(v, VERIFY_EDITED,
+		&(struct verify_about){
+			.first = first,
+			.last = v->removed_last,
+		},
+		"records %llu to %llu: removed, and not by retention, which "
+		"leaves a record",
+		(unsigned long long)first, (unsigned long long)v->removed_last);
 }
 
 int verify_end(struct verify *v)
 {
 	uint64_t end = v->tree.size;
 	struct beyond inside = {.size = end};
-	uint64_t idle;
 	int r;
 
 	verify_tree_end(v);
@@ -296,12 +293,6 @@ int verify_end(struct verify *v)
 		return r;
 	tell_beyond(v, end, &inside);
 	check_unsigned(v, end);
-	idle = refs_unused(v->refs);
-	if (idle > 0 && v->ret->open_attempts == 0 && v->ret->removed == 0)
-		verify_find(v, VERIFY_NOTE, NOWHERE,
-			"%llu rows of mounts and processes belong to no "
-			"record; nothing signs them",
-			(unsigned long long)idle);
 	v->ret->keyfile_read = v->has_keyfile;
 	return 0;
 }
