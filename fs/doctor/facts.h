@@ -40,7 +40,8 @@ enum doctor_state {
 
 /* The process that serves a mount. */
 struct doctor_daemon {
-	pid_t pid; /* 0: not found */
+	pid_t pid;    /* 0: not found */
+	bool stopped; /* by a signal or a debugger */
 	uint64_t pid_ns, user_ns;
 	bool knows_uid;
 	uid_t uid;

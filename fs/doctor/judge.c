@@ -125,8 +125,9 @@ static void mend(struct judge *j, pid_t pid, const char *format, va_list ap)
 
 	if (j->error < 0)
 		return;
+	/* -p, as the /proc of a container knows its own processes only. */
 	if (pid)
-		r = buf_printf(&b, "nsenter -t %d -m ", (int)pid);
+		r = buf_printf(&b, "nsenter -t %d -m -p ", (int)pid);
 	if (r == 0)
 		r = add_format(&b, format, ap);
 	if (r == 0)
@@ -186,7 +187,8 @@ void judge_mend_anew(struct judge *j, const struct judge_anew *how)
 	const struct doctor_mount *m = j->mount;
 	struct judge_anew all = *how;
 
-	if (j->error < 0)
+	/* Where else a daemon should live is not ours to say. */
+	if (j->error < 0 || !m->seen[0].here)
 		return;
 	/* One that is not in the place where readers look must be named. */
 	if (!all.ledger && m->store.ledger && !m->store.in_place)

@@ -77,15 +77,27 @@ static void judge_dead(struct judge *j, const struct doctor_seen *s)
 
 static void judge_stuck(struct judge *j)
 {
-	static const struct judge_kind kind = {DOCTOR_RISK, "stuck",
-		"Its daemon is there and does not answer: whoever uses it "
-		"waits. A debugger shows why; the command ends it."};
-	char file[64];
+	static const struct judge_kind stopped = {DOCTOR_RISK, "stopped",
+		"Its daemon is stopped: whoever uses it waits until it goes "
+		"on."};
+	static const struct judge_kind stuck = {DOCTOR_RISK, "stuck",
+		"Its daemon does not answer, and whoever uses it waits. A "
+		"debugger may show why; the command ends it. What is recorded "
+		"stays."};
+	const struct doctor_daemon *d = &j->mount->daemon;
+	char word[64];
 
-	(void)snprintf(file, sizeof(file), "/sys/fs/fuse/connections/%u/abort",
-		j->mount->minor);
-	judge_add(j, &kind, "no answer within some seconds");
-	judge_mend(j, "echo 1 > %s", file);
+	judge_add(j, d->stopped ? &stopped : &stuck,
+		"no answer within some seconds");
+	if (d->pid) {
+		(void)snprintf(word, sizeof(word), "%d", (int)d->pid);
+		judge_mend(
+			j, d->stopped ? "kill -CONT %s" : "kill -9 %s", word);
+	} else {
+		(void)snprintf(word, sizeof(word),
+			"/sys/fs/fuse/connections/%u/abort", j->mount->minor);
+		judge_mend(j, "echo 1 > %s", word);
+	}
 }
 
 static void judge_closed(struct judge *j)
@@ -130,9 +142,9 @@ static void judge_namespaces(struct judge *j)
 		"from the host."};
 	static const struct judge_kind user = {DOCTOR_BLIND, "user-namespace",
 		"Who has an id that is not mapped there is refused by the "
-		"kernel (EOVERFLOW) before we are asked, and not recorded."};
-	static const struct judge_anew host = {
-		.by = "nsenter -t 1 -p -U --preserve-credentials "};
+		"kernel (EOVERFLOW) before we are asked, and not recorded. "
+		"Mount it from the host."};
+	static const struct judge_anew host = {.by = NULL};
 	const struct doctor_daemon *d = &j->mount->daemon;
 
 	if (d->pid_ns && d->pid_ns != DOCTOR_FIRST_PID_NS) {
@@ -140,8 +152,7 @@ static void judge_namespaces(struct judge *j)
 			"its daemon, process %d, is not in the first pid "
 			"namespace",
 			(int)d->pid);
-		judge_mend_anew(j,
-			&(const struct judge_anew){.by = "nsenter -t 1 -p "});
+		judge_mend_anew(j, &host);
 	}
 	if (d->user_ns && d->user_ns != DOCTOR_FIRST_USER_NS && d->knows_ids &&
 		!d->has_all_ids) {

@@ -218,12 +218,14 @@ static void read_status(struct doctor_daemon *d)
 	_cleanup_free_ char *text = read_proc(d->pid, "status");
 	const char *uids = text ? find_line(text, "Uid") : NULL;
 	const char *caps = text ? find_line(text, "CapEff") : NULL;
+	const char *state = text ? find_line(text, "State") : NULL;
 	unsigned ids[2];
 
 	if (uids && sscanf(uids, "%u %u", &ids[0], &ids[1]) == 2) {
 		d->knows_uid = true;
 		d->uid = ids[1];
 	}
+	d->stopped = state && (*state == 'T' || *state == 't');
 	if (caps && sscanf(caps, "%" SCNx64, &d->caps) == 1)
 		d->knows_caps = true;
 }
