@@ -2,6 +2,8 @@
 /* Columns and statements of readers; see query_sql.h. */
 #include "fs/audit/query_sql.h"
 
+#include <string.h>
+
 #include "fs/audit/query.h"
 
 const struct query_column_info query_columns[QUERY_COLUMNS] = {
@@ -192,17 +194,16 @@ static const struct {
 	[QUERY_TTY] = {"p.tty", NULL},
 };
 
-#define ATTEMPT_JOINS                              \
-	" LEFT JOIN op AS o ON o.op = a.op"        \
-	" LEFT JOIN proc AS p ON p.id = a.proc_id" \
+#define ATTEMPT_JOINS                                \
+	" LEFT JOIN op AS o ON o.op = a.op"          \
+	" LEFT JOIN proc AS p ON p.id = a.proc_id"   \
 	" LEFT JOIN mount AS m ON m.id = a.mount_id" \
 	" LEFT JOIN node AS n ON n.mount_id = a.mount_id AND n.ino = a.ino"
 
 static const char *const tails[] = {
-	[QUERY_ATTEMPT] = ", a.names FROM attempt AS a" ATTEMPT_JOINS
-			  " WHERE a.seq = ?1",
-	[QUERY_FOLD] = ", NULL FROM fold AS a" ATTEMPT_JOINS
-		       " WHERE a.id = ?1",
+	[QUERY_ATTEMPT] =
+		", a.names FROM attempt AS a" ATTEMPT_JOINS " WHERE a.seq = ?1",
+	[QUERY_FOLD] = ", NULL FROM fold AS a" ATTEMPT_JOINS " WHERE a.id = ?1",
 	[QUERY_EVENT] = ", NULL FROM event AS e"
 			" LEFT JOIN mount AS m ON m.id = e.mount_id"
 			" WHERE e.seq = ?1",
@@ -219,8 +220,8 @@ int query_sql_record(struct buf *ret, enum query_table table)
 		/* What is still being counted has no number. */
 		if (i == QUERY_SEQ && table == QUERY_FOLD)
 			from = NULL;
-		r = buf_printf(
-			ret, "%s%s", i ? ", " : "SELECT ", from ? from : "NULL");
+		r = buf_printf(ret, "%s%s", i ? ", " : "SELECT ",
+			from ? from : "NULL");
 	}
 	return r < 0 ? r : buf_add(ret, tails[table], strlen(tails[table]) + 1);
 }

@@ -17,14 +17,14 @@ enum query_table { QUERY_ATTEMPT, QUERY_EVENT, QUERY_FOLD, QUERY_TABLES };
 int query_sql_record(struct buf *ret, enum query_table table) must_check;
 
 /* Ancestors of process 1: tgid, comm, exe, exe_digest, cmdline, start_real. */
-#define QUERY_SQL_ANCESTORS                                                \
-	/* The depth ends a ring of parents in a forged file. */           \
-	"WITH RECURSIVE up(id, depth) AS ("                                \
-	" SELECT parent_id, 1 FROM proc WHERE id = ?1"                     \
-	" UNION ALL SELECT p.parent_id, depth + 1"                         \
-	" FROM up JOIN proc AS p ON p.id = up.id WHERE depth < 16)"        \
-	" SELECT p.tgid, p.comm, p.exe, p.exe_digest, p.cmdline,"          \
-	" p.start_real FROM up JOIN proc AS p ON p.id = up.id"             \
+#define QUERY_SQL_ANCESTORS                                         \
+	/* The depth ends a ring of parents in a forged file. */    \
+	"WITH RECURSIVE up(id, depth) AS ("                         \
+	" SELECT parent_id, 1 FROM proc WHERE id = ?1"              \
+	" UNION ALL SELECT p.parent_id, depth + 1"                  \
+	" FROM up JOIN proc AS p ON p.id = up.id WHERE depth < 16)" \
+	" SELECT p.tgid, p.comm, p.exe, p.exe_digest, p.cmdline,"   \
+	" p.start_real FROM up JOIN proc AS p ON p.id = up.id"      \
 	" ORDER BY up.depth"
 
 /* A number that changes when another connection commits. */
