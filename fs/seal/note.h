@@ -6,7 +6,7 @@
  * can read:
  *
  *	ORIGIN
- *	SIZE			decimal, no leading zeros
+ *	SIZE			decimal, below 2^63, no leading zeros
  *	ROOT			base64 of 32 bytes
  *
  * The other kind hands the right to sign from one key to the next:
@@ -31,6 +31,7 @@
 #include "fs/base/buf.h"
 #include "fs/codec/digest.h"
 #include "fs/codec/sign.h"
+#include "fs/seal/base64.h"
 
 #define NOTE_MAX 4096 /* bytes of a whole note */
 #define NOTE_ORIGIN_MAX                                                   \
@@ -58,7 +59,8 @@ struct note {
 int note_make(const struct note *n, const uint8_t seed[SIGN_SEED_LEN],
 	struct buf *ret) must_check;
 
-/* Read a note without believing it. 0, or -EBADMSG when it is none of ours. */
+/* Read a note without believing it. 0, -EBADMSG when it is none of ours, or
+ * -ENOMEM. */
 int note_parse(const void *text, size_t len, struct note *ret) must_check;
 
 /*
@@ -69,17 +71,13 @@ int note_parse(const void *text, size_t len, struct note *ret) must_check;
 int note_check(
 	const void *text, size_t len, const struct note_key *key) must_check;
 
-/* A key as text, and back. -EBADMSG when it is malformed or its hash wrong. */
-void note_key_print(const struct note_key *k, char ret[NOTE_KEY_MAX]);
+/* A key as text, and back. 0 or -ENOMEM; -EBADMSG when it is malformed or its
+ * hash wrong. */
+int note_key_print(const struct note_key *k, char ret[NOTE_KEY_MAX]) must_check;
 int note_key_parse(
 	const char *text, size_t len, struct note_key *ret) must_check;
 
 /* True when it can name a log. */
 bool note_is_origin(const char *text);
-
-/* Base64 of RFC 4648 with padding, as notes and proofs have it. Decoding is
- * strict: only the one way to write the bytes. -EBADMSG, -E2BIG, -ENOMEM. */
-int base64_add(struct buf *ret, const void *data, size_t len) must_check;
-int base64_parse(const char *text, size_t len, struct buf *ret) must_check;
 
 #endif
