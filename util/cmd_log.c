@@ -311,9 +311,11 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 extern const struct command cmd_log_verify;
+extern const struct command cmd_log_report;
 extern const struct command cmd_log_key;
 
 static const struct command *const subcommands[] = {
+	&cmd_log_report,
 	&cmd_log_verify,
 	&cmd_log_key,
 	NULL,

@@ -4,6 +4,7 @@
 #ifndef UTIL_LOG_TEXT_H
 #define UTIL_LOG_TEXT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The line that is held back until another comes. Zeroed at first. */

@@ -104,8 +104,8 @@ static void print_bar(
 	report_html_count(f, sum, "attempt", "attempts");
 	fputs("</title>", f);
 	for (int c = 0; c < LOG_CLASSES; c++) {
-		double height = (double)t->bars[i].count[c] / (double)top *
-				PLOT_HEIGHT;
+		double height =
+			(double)t->bars[i].count[c] / (double)top * PLOT_HEIGHT;
 
 		if (t->bars[i].count[c] == 0)
 			continue;

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* stele log report: a page to send. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "fs/image/writer_file.h"
+#include "util/cmd.h"
+#include "util/exit.h"
+#include "util/log_key.h"
+#include "util/report.h"
+#include "util/where.h"
+
+enum { DEFAULT_ROWS = 1000, MAX_ROWS = 100000 };
+
+struct report_values {
+	bool force;
+	const char *output, *public_key;
+	struct opt_list expects;
+	int64_t rows;
+
+	struct query_filter filter;
+	struct note_key key;
+	struct expect expect;
+	struct report report;
+};
+
+static const struct opt options[] = {
+	{
+		.name = "output",
+		.letter = 'o',
+		.kind = OPT_STRING,
+		.offset = offsetof(struct report_values, output),
+		.value = "FILE.html",
+		.help = "where the page goes; must be given",
+	},
+	{
+		.name = "force",
+		.letter = 'f',
+		.kind = OPT_FLAG,
+		.offset = offsetof(struct report_values, force),
+		.help = "replace a file that is there",
+	},
+	{
+		.name = "rows",
+		.kind = OPT_NUMBER,
+		.offset = offsetof(struct report_values, rows),
+		.value = "N",
+		.help = "list at most so many different attempts (1000)",
+		.min = 1,
+		.max = MAX_ROWS,
+	},
+	{
+		.name = "public-key",
+		.letter = 'k',
+		.kind = OPT_STRING,
+		.offset = offsetof(struct report_values, public_key),
+		.value = "KEY|FILE",
+		.help = "the first key of the ledger, to verify it by",
+	},
+	{
+		.name = "expect",
+		.letter = 'e',
+		.kind = OPT_LIST,
+		.offset = offsetof(struct report_values, expects),
+		.value = "FILE",
+		.help = "checkpoints from elsewhere, to verify it by",
+	},
+	{0},
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t); /* cannot fail for this clock */
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int verify(struct report_values *v, const char *path, struct diag *diag)
+{
+	_cleanup_free_ char *keyfile = NULL;
+	int r = v->public_key ? log_key_read(v->public_key, &v->key, diag) : 0;
+
+	for (size_t i = 0; r == 0 && i < v->expects.count; i++)
+		r = expect_read(&v->expect, v->expects.items[i], diag);
+	if (r < 0)
+		return r;
+	if (asprintf(&keyfile, "%s-key", path) < 0) {
+		keyfile = NULL;
+		return diag_set(diag, -ENOMEM, "out of memory");
+	}
+
+	const struct verify_options opt = {
+		.key = v->public_key ? &v->key : NULL,
+		.expect = &v->expect,
+		.keyfile = keyfile,
+		.now = now_ns(),
+	};
+
+	return report_verify(path, &opt, &v->report.integrity, diag);
+}
+
+static int collect(struct report_values *v, const char *path,
+	struct report_options *opt, struct diag *diag)
+{
+	_cleanup_(query_close) struct query *q = NULL;
+	int r = query_open(path, &q, diag);
+
+	if (r < 0)
+		return r;
+	r = report_collect(q, opt, &v->report);
+	return r < 0 ? diag_set(diag, r, "reading the ledger: %s",
+			       query_error(q))
+		     : 0;
+}
+
+static int write_page(struct report_values *v, struct diag *diag)
+{
+	_cleanup_(writer_file_free) struct writer_file *file = NULL;
+	int r = writer_file_new(v->output, &file, diag), fd;
+	FILE *f;
+
+	if (r < 0)
+		return r;
+	fd = fcntl(writer_file_fd(file), F_DUPFD_CLOEXEC, 3);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f)
+		return diag_errno(diag, -errno, "writing %s", v->output);
+	r = report_page(f, &v->report);
+	if (fclose(f) != 0 && r == 0)
+		r = -errno;
+	if (r < 0)
+		return diag_errno(diag, r, "writing %s", v->output);
+	return writer_file_publish(file, diag);
+}
+
+/* Looked at before the work; who else makes a file of that name meanwhile,
+ * loses it. */
+static bool is_there(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static int report(struct report_values *v, const char *operand)
+{
+	_cleanup_free_ char *path = NULL;
+	struct report_options opt = {.filter = &v->filter,
+		.origin = "",
+		.rows = (size_t)v->rows,
+		.now = now_ns()};
+	struct diag diag = {0};
+	int r = where_ledger_operand(operand, &path, &diag);
+
+	if (r == 0 && is_there(v->output) && !v->force)
+		return fail(EXIT_SYSTEM,
+			"%s is there already; choose another name, or replace "
+			"it with --force",
+			v->output);
+	opt.ledger = path;
+	if (r == 0)
+		r = collect(v, path, &opt, &diag);
+	if (r == 0)
+		r = verify(v, path, &diag);
+	if (r == 0)
+		r = write_page(v, &diag);
+	if (r == -EINVAL)
+		return fail(EXIT_USAGE, "%s", diag.text);
+	return r < 0 ? fail_diag(r, &diag) : EXIT_OK;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+	struct report_values v = {.rows = DEFAULT_ROWS};
+	int code, n = opt_parse(self, argc, argv, &v, &code);
+
+	if (n < 0)
+		return code;
+	expect_init(&v.expect);
+	if (n != 1)
+		code = opt_misuse(self, "give one mount point or ledger");
+	else if (!v.output)
+		code = opt_misuse(self, "give the file to write with --output");
+	else
+		code = report(&v, argv[1]);
+	report_done(&v.report);
+	expect_done(&v.expect);
+	opt_list_done(&v.expects);
+	return code;
+}
+
+static const struct example examples[] = {
+	{"stele log report -o incident.html /mnt",
+		"everything that was refused, on one page"},
+	{0},
+};
+
+const struct command cmd_log_report = {
+	.name = "log report",
+	.operands = "MOUNTPOINT|FILE",
+	.summary = "write a page about refused writes, to send to others",
+	.description =
+		"Writes one HTML page: what was tried how often, when, by "
+		"which programs and users, the processes with those that "
+		"started them, damage and gaps, and whether the ledger is "
+		"intact, as 'stele log verify' judges it.\n"
+		"\n"
+		"The page needs nothing but itself: it loads nothing, and can "
+		"be read without its script, by paper and in the dark. Names "
+		"in it can't become markup. It is written whole or not at "
+		"all.",
+	.options = options,
+	.examples = examples,
+	.complete = OPERAND_MOUNT,
+	.run = run,
+};
