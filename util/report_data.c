@@ -296,7 +296,7 @@ static int add_event(struct report *r, const struct query_row *row,
 		return -ENOMEM;
 	fprintf(f, "<td><b>%s</b></td><td class=\"path\">", record->op);
 	report_html_cell(f, path);
-	fputs("</td><td>", f);
+	fputs("</td><td class=\"text\">", f);
 	report_html_cell(f, &row->cell[QUERY_TEXT_OF_EVENT]);
 	fputs("</td>", f);
 	if (fclose(f) != 0) {

@@ -133,7 +133,8 @@ static void print_facts(FILE *f, const struct report *r)
 	print_fact(f, distinct(r, SUMMARY_PATH), "paths", false);
 	print_fact(f, distinct(r, SUMMARY_PROGRAM), "programs", false);
 	print_fact(f, distinct(r, SUMMARY_UID), "users", false);
-	print_fact(f, containers(r), "containers", false);
+	if (containers(r))
+		print_fact(f, containers(r), "containers", false);
 	if (t->gap)
 		print_fact(f, t->gap, "only counted (gap)", true);
 	if (t->lost)

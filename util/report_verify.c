@@ -57,7 +57,10 @@ static void print_signed(FILE *f, const struct verify_result *s)
 		report_html_moment(f, s->signed_time, REPORT_HTML_SECOND);
 		fputs(" UTC", f);
 	}
-	fputs(".</p>\n<p class=\"note\">", f);
+	fputs(".</p>\n", f);
+	if (!*s->key)
+		return;
+	fputs("<p class=\"note\">", f);
 	if (s->key_given)
 		fputs("Judged by the public key that was given", f);
 	else
