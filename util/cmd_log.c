@@ -1,27 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stele log: what was refused, when, to whom. */
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "fs/audit/query.h"
 #include "util/cmd.h"
 #include "util/exit.h"
+#include "util/log_filter.h"
 #include "util/log_out.h"
 #include "util/out.h"
-#include "util/when.h"
 #include "util/where.h"
 
 /* How long a new record may go unseen. */
 #define FOLLOW_MS 100
-#define MAX_UID INT64_C(4294967294)
 
 struct log {
 	bool follow, json, reverse, quiet;
-	const char *since, *until, *path, *under, *comm, *output;
-	struct opt_list ops;
-	int64_t pid, uid, last;
+	struct log_filter which;
+	const char *output;
+	int64_t last;
 
 	struct query_filter filter;
 	struct query *query;
@@ -32,22 +29,7 @@ struct log {
 static const struct opt options[] = {
 	{"follow", 'f', OPT_FLAG, offsetof(struct log, follow), NULL,
 		"wait for new records and print them as they come", 0, 0},
-	{"since", 'S', OPT_STRING, offsetof(struct log, since), "TIME",
-		"only records from TIME on", 0, 0},
-	{"until", 'U', OPT_STRING, offsetof(struct log, until), "TIME",
-		"only records up to TIME", 0, 0},
-	{"path", 'p', OPT_STRING, offsetof(struct log, path), "GLOB",
-		"only paths that match; * matches slashes too", 0, 0},
-	{"under", 'u', OPT_STRING, offsetof(struct log, under), "DIR",
-		"only paths in DIR and below", 0, 0},
-	{"op", 0, OPT_LIST, offsetof(struct log, ops), "NAME[,NAME...]",
-		"only these kinds of records", 0, 0},
-	{"pid", 0, OPT_NUMBER, offsetof(struct log, pid), "N",
-		"only attempts of this process or thread", 1, INT_MAX},
-	{"uid", 0, OPT_NUMBER, offsetof(struct log, uid), "N",
-		"only attempts of this user", 0, MAX_UID},
-	{"comm", 'c', OPT_STRING, offsetof(struct log, comm), "NAME",
-		"only attempts of processes of this name", 0, 0},
+	LOG_FILTER_OPTIONS(struct log, which),
 	{"last", 'n', OPT_NUMBER, offsetof(struct log, last), "N",
 		"only the last N records that match", 0, INT64_MAX},
 	{"reverse", 'r', OPT_FLAG, offsetof(struct log, reverse), NULL,
@@ -76,93 +58,6 @@ static const struct example examples[] = {
 		"the last 20 records of a file, newest first"},
 	{0},
 };
-
-/* ---- the command line ---- */
-
-static int bad_op(const char *name)
-{
-	char names[512];
-	size_t len = 0;
-
-	for (int i = 0; i < LEDGER_OP_COUNT + LEDGER_EVENT_COUNT; i++) {
-		int n = snprintf(names + len, sizeof(names) - len, "%s%s",
-			i ? ", " : "",
-			i < LEDGER_OP_COUNT
-				? ledger_op_name(i)
-				: ledger_event_name(i - LEDGER_OP_COUNT));
-
-		if (n < 0 || (size_t)n >= sizeof(names) - len)
-			break;
-		len += (size_t)n;
-	}
-	return fail(EXIT_USAGE, "--op '%s' is not one of %s", name, names);
-}
-
-static int add_op(struct query_filter *f, const char *name)
-{
-	enum ledger_event event;
-	enum ledger_op op;
-
-	if (ledger_op_parse(name, &op) == 0)
-		f->ops |= UINT64_C(1) << op;
-	else if (ledger_event_parse(name, &event) == 0)
-		f->events |= 1u << event;
-	else
-		return bad_op(name);
-	return EXIT_OK;
-}
-
-/* "unlink,rename" */
-static int add_ops(struct query_filter *f, const char *list)
-{
-	int code = EXIT_OK;
-
-	while (code == EXIT_OK) {
-		size_t len = strcspn(list, ",");
-		char name[64];
-
-		(void)snprintf(name, sizeof(name), "%.*s",
-			len < sizeof(name) ? (int)len : (int)sizeof(name),
-			list);
-		code = add_op(f, name);
-		if (!list[len])
-			break;
-		list += len + 1;
-	}
-	return code;
-}
-
-static int set_time(
-	const char *option, const char *text, int64_t now, int64_t *ret)
-{
-	if (!text || when_parse(text, now, ret) == 0)
-		return EXIT_OK;
-	return fail(EXIT_USAGE, "--%s '%s' is not a time; give one of %s",
-		option, text, WHEN_FORMS);
-}
-
-static int set_filter(struct log *l)
-{
-	struct query_filter *f = &l->filter;
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t); /* cannot fail for this clock */
-
-	int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-	int code = set_time("since", l->since, now, &f->since);
-
-	if (code == EXIT_OK)
-		code = set_time("until", l->until, now, &f->until);
-	for (size_t i = 0; code == EXIT_OK && i < l->ops.count; i++)
-		code = add_ops(f, l->ops.items[i]);
-	f->path = l->path;
-	f->under = l->under;
-	f->comm = l->comm;
-	f->pid = (pid_t)l->pid;
-	f->has_uid = l->uid >= 0;
-	f->uid = (uid_t)l->uid;
-	return code;
-}
 
 /* ---- the ledger ---- */
 
@@ -233,6 +128,10 @@ static int follow(struct log *l)
 static int print_log(struct log *l)
 {
 	struct log_out *o = &l->out;
+
+	/* Who follows sees what is still being counted when it is complete. */
+	l->filter.closed = l->follow;
+
 	int r = query_start(l->query, &l->filter,
 		l->reverse ? QUERY_BACKWARD : QUERY_FORWARD, l->last);
 
@@ -280,7 +179,7 @@ static int set_output(struct log *l)
 
 static int run(const struct command *self, int argc, char **argv)
 {
-	struct log l = {.uid = -1, .last = -1};
+	struct log l = {.which = LOG_FILTER_INIT, .last = -1};
 	int code = EXIT_OK;
 	int count = opt_parse(self, argc, argv, &l, &code);
 
@@ -299,14 +198,14 @@ static int run(const struct command *self, int argc, char **argv)
 	else
 		code = set_output(&l);
 	if (code == EXIT_OK)
-		code = set_filter(&l);
+		code = log_filter_parse(&l.which, &l.filter);
 	if (code == EXIT_OK)
 		code = open_ledger(&l, argv[1]);
 	if (code == EXIT_OK)
 		code = print_log(&l);
 	log_out_done(&l.out);
 	query_close(l.query);
-	opt_list_done(&l.ops);
+	log_filter_done(&l.which);
 	return code;
 }
 
@@ -335,11 +234,7 @@ const struct command cmd_log = {
 		"\n"
 		"MOUNTPOINT need not be mounted any more. A ledger is read "
 		"while a mount writes to it without holding it up.\n"
-		"\n"
-		"TIME is \"2026-11-22 14:30[:05]\" or \"14:30\" (local time), "
-		"2026-11-22T14:30:05Z, \"2026-11-22\", -2h, \"10m ago\", "
-		"today, yesterday, now or @SECONDS. GLOB has * and ? and "
-		"[a-z]; [*] is a star itself.\n"
+		"\n" LOG_FILTER_HELP "\n"
 		"\n"
 		"The exit code is 1 when no record matches.",
 	.options = options,

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "fs/audit/row.h"
+#include "fs/audit/fetch.h"
 
 struct reader {
 	struct pending *pending;
@@ -124,14 +124,14 @@ static int read_targets(struct reader *r, int64_t id, struct targets *t)
 
 /* What the record's columns would say if it were closed. */
 static int as_closed(
-	struct reader *r, const struct targets *t, struct row_targets *ret)
+	struct reader *r, const struct targets *t, struct fetch_targets *ret)
 {
 	bool many = t->count > 1;
 	const void *names = NULL;
 	size_t len = 0;
 	int error = many ? names_end(r->packer, &names, &len) : 0;
 
-	*ret = (struct row_targets){
+	*ret = (struct fetch_targets){
 		.path = {.bytes = t->path.data ? t->path.data : "",
 			.len = many ? t->common : t->path.len},
 		.path2 = {.null = many || !t->has_path2,
@@ -183,14 +183,14 @@ static int keep(struct pending *p, struct query_row *row)
 static int add_record(struct reader *r, int64_t id, struct targets *t)
 {
 	_cleanup_free_ struct query_row *row = NULL;
-	struct row_targets closed;
+	struct fetch_targets closed;
 	size_t bytes = 0;
 	int error = read_targets(r, id, t);
 
 	if (error == 0 && t->count > 0)
 		error = as_closed(r, t, &closed);
 	if (error == 0)
-		error = row_read(
+		error = fetch_record(
 			r->record, id, t->count ? &closed : NULL, &row, &bytes);
 	if (error > 0 && row->cell[QUERY_PATH].null)
 		error = -EBADMSG;
@@ -248,7 +248,7 @@ int pending_read(struct pending *p, struct db *db, struct match *m)
 	int error = match_wants(m, QUERY_FOLD) ? find_ids(m, db, &ids) : 0;
 
 	if (error == 0 && ids.count > 0)
-		error = row_prepare(db, QUERY_FOLD, &r.record);
+		error = fetch_prepare(db, QUERY_FOLD, &r.record);
 	if (error == 0 && ids.count > 0)
 		error = db_prepare(db, SQL_TARGETS, &r.targets);
 	if (error == 0 && ids.count > 0)

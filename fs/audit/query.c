@@ -5,11 +5,18 @@
 #include <assert.h>
 #include <string.h>
 
+<<<<<<< HEAD
+=======
+#include "fs/audit/fetch.h"
+>>>>>>> h-query
 #include "fs/audit/find.h"
 #include "fs/audit/match.h"
 #include "fs/audit/pending.h"
 #include "fs/audit/reader.h"
+<<<<<<< HEAD
 #include "fs/audit/row.h"
+=======
+>>>>>>> h-query
 #include "fs/base/buf.h"
 #include "fs/db/db.h"
 
@@ -47,7 +54,7 @@ static int prepare(struct query *q)
 	if (r == 0)
 		r = db_prepare(q->db, QUERY_SQL_VERSION, &q->version);
 	for (int i = 0; r == 0 && i < QUERY_TABLES; i++)
-		r = row_prepare(q->db, i, &q->record[i]);
+		r = fetch_prepare(q->db, i, &q->record[i]);
 	return r;
 }
 
@@ -267,7 +274,7 @@ static int fill(struct query *q)
 		r = find_next(&q->find, &seq, &table);
 		if (r != FIND_FOUND)
 			return r;
-		r = row_read(q->record[table], seq, NULL,
+		r = fetch_record(q->record[table], seq, NULL,
 			&q->rows[q->row_count], &bytes);
 		if (r < 0)
 			return r;
@@ -377,11 +384,11 @@ int query_ancestors(struct query *q, int64_t proc_id,
 	while ((r = db_next(s)) > 0) {
 		struct query_ancestor a = {.pid = db_int(s, 0)};
 
-		row_cell(s, 1, QUERY_NAME, &a.comm);
-		row_cell(s, 2, QUERY_NAME, &a.exe);
-		row_cell(s, 3, QUERY_DIGEST, &a.exe_digest);
-		row_cell(s, 4, QUERY_NAME, &a.cmdline);
-		row_cell(s, 5, QUERY_TIME, &a.start_real);
+		fetch_cell(s, 1, QUERY_NAME, &a.comm);
+		fetch_cell(s, 2, QUERY_NAME, &a.exe);
+		fetch_cell(s, 3, QUERY_DIGEST, &a.exe_digest);
+		fetch_cell(s, 4, QUERY_NAME, &a.cmdline);
+		fetch_cell(s, 5, QUERY_TIME, &a.start_real);
 		r = fn(arg, &a);
 		if (r != 0)
 			break;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Copies of rows; see row.h. */
-#include "fs/audit/row.h"
+/* Copies of rows; see fetch.h. */
+#include "fs/audit/fetch.h"
 
 #include <string.h>
 
-int row_prepare(struct db *db, enum query_table table, struct db_stmt **ret)
+int fetch_prepare(struct db *db, enum query_table table, struct db_stmt **ret)
 {
 	_cleanup_buf_ struct buf sql;
 
@@ -15,7 +15,7 @@ int row_prepare(struct db *db, enum query_table table, struct db_stmt **ret)
 	return r < 0 ? r : db_prepare(db, sql.data, ret);
 }
 
-void row_cell(struct db_stmt *s, int column, enum query_kind kind,
+void fetch_cell(struct db_stmt *s, int column, enum query_kind kind,
 	struct query_cell *ret)
 {
 	*ret = (struct query_cell){.null = db_is_null(s, column)};
@@ -36,14 +36,14 @@ static char *move_bytes(struct query_cell *c, char *to)
 }
 
 /* The row that the statement is at, with the statement's bytes. */
-static size_t borrow(struct db_stmt *s, const struct row_targets *instead,
+static size_t borrow(struct db_stmt *s, const struct fetch_targets *instead,
 	struct query_row *ret)
 {
 	size_t len = 0;
 
 	for (int i = 0; i < QUERY_COLUMNS; i++)
-		row_cell(s, i, query_columns[i].kind, &ret->cell[i]);
-	row_cell(s, QUERY_COLUMNS, QUERY_BLOB, &ret->names);
+		fetch_cell(s, i, query_columns[i].kind, &ret->cell[i]);
+	fetch_cell(s, QUERY_COLUMNS, QUERY_BLOB, &ret->names);
 	if (instead) {
 		ret->cell[QUERY_PATH] = instead->path;
 		ret->cell[QUERY_PATH2] = instead->path2;
@@ -55,7 +55,7 @@ static size_t borrow(struct db_stmt *s, const struct row_targets *instead,
 }
 
 /* SQLite bounds how long a row is. */
-static int copy(struct db_stmt *s, const struct row_targets *instead,
+static int copy(struct db_stmt *s, const struct fetch_targets *instead,
 	struct query_row **ret, size_t *bytes)
 {
 	struct query_row borrowed;
@@ -76,8 +76,9 @@ static int copy(struct db_stmt *s, const struct row_targets *instead,
 	return 1;
 }
 
-int row_read(struct db_stmt *s, int64_t seq, const struct row_targets *instead,
-	struct query_row **ret, size_t *bytes)
+int fetch_record(struct db_stmt *s, int64_t seq,
+	const struct fetch_targets *instead, struct query_row **ret,
+	size_t *bytes)
 {
 	db_bind_int(s, seq);
 
