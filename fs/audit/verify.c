@@ -8,7 +8,10 @@
 #include "fs/audit/verify_internal.h"
 #include "fs/ledger/ledger.h"
 
-enum { PROGRESS_EVERY = 1024 };
+enum {
+	PROGRESS_EVERY = 1024,
+	MISSING_MAX = 65536, /* as many as a mount goes on behind */
+};
 
 /* A clock that is adjusted slowly does not get further within a minute, and
  * each minute has a record. */
@@ -119,9 +122,9 @@ static int begin(struct verify *v)
 	if (r == 0)
 		r = db_exec_int(v->db, "SELECT max(seq) FROM event", &events);
 	if (r == 0)
-		r = refs_new(v->db, &v->refs);
+		r = digests_new(v->db, &v->digests);
 	if (r == 0)
-		r = rows_new(v->db, v->refs, &v->rows);
+		r = rows_new(v->db, v->digests, &v->rows);
 	if (r == 0)
 		r = read_origin(v);
 	if (r == 0)
@@ -210,7 +213,7 @@ static int take_row(struct verify *v)
 	note_clock(v);
 	if (row->table == 'e')
 		note_event(v);
-	verify_tree_add(v, row->possible ? &row->leaf : NULL, false);
+	verify_tree_add(v, row->possible ? &row->leaf : NULL);
 	v->last_ends = is_event(row, LEDGER_EVENT_UNMOUNT);
 	v->last = *row;
 	v->last.kind = v->last.text = NULL;
@@ -262,8 +265,9 @@ static int step(struct verify *v)
 		r = take_removed(v);
 	else if (v->row.seq == (int64_t)next)
 		r = take_row(v);
-	else if (v->tree.tile.state == VERIFY_TILE_FULL)
-		verify_tree_add(v, NULL, true);
+	else if (v->tree.tile.state == VERIFY_TILE_FULL ||
+		 (uint64_t)v->row.seq - next <= MISSING_MAX)
+		verify_tree_add(v, NULL);
 	else
 		verify_tree_skip(v, (uint64_t)v->row.seq - 1);
 	return r < 0 ? r : 1;
@@ -304,7 +308,7 @@ static void done(struct verify *v)
 	db_stmt_free(v->checkpoint.stmt);
 	db_stmt_free(v->epoch.stmt);
 	rows_free(v->rows);
-	refs_free(v->refs);
+	digests_free(v->digests);
 	if (v->db)
 		db_rollback(v->db);
 	db_close(v->db);

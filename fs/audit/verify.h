@@ -6,8 +6,8 @@
  * elsewhere: a public key, checkpoints that were anchored, the key file.
  *
  * One read transaction sees a consistent state, also while a mount writes.
- * Everything read is hostile; memory is bounded by the number of processes in
- * the ledger (40 bytes each) and of expected checkpoints.
+ * Everything read is hostile; memory is bounded, but for the checkpoints that
+ * are expected (expect.h).
  */
 #ifndef FS_AUDIT_VERIFY_H
 #define FS_AUDIT_VERIFY_H

@@ -178,10 +178,10 @@ static int read_folds(struct verify *v)
 	if (r == 0)
 		r = db_exec_int(v->db,
 			"SELECT count(*) FROM fold AS f WHERE"
-			" f.count IS NOT (SELECT sum(n.count) FROM fold_name"
-			" AS n WHERE n.fold_id = f.id) OR"
-			" f.targets IS NOT (SELECT count(*) FROM fold_name"
-			" AS n WHERE n.fold_id = f.id)",
+			" f.targets IS NOT (SELECT max(count(*), 1) FROM"
+			" fold_name AS n WHERE n.fold_id = f.id) OR"
+			" f.count IS NOT (SELECT coalesce(sum(n.count),"
+			" f.count) FROM fold_name AS n WHERE n.fold_id = f.id)",
 			&wrong);
 	if (r < 0)
 		return r;
@@ -280,7 +280,6 @@ int verify_end(struct verify *v)
 {
 	uint64_t end = v->tree.size;
 	struct beyond inside = {.size = end};
-	uint64_t idle;
 	int r;
 
 	verify_tree_end(v);
@@ -296,12 +295,6 @@ int verify_end(struct verify *v)
 		return r;
 	tell_beyond(v, end, &inside);
 	check_unsigned(v, end);
-	idle = refs_unused(v->refs);
-	if (idle > 0 && v->ret->open_attempts == 0 && v->ret->removed == 0)
-		verify_find(v, VERIFY_NOTE, NOWHERE,
-			"%llu rows of mounts and processes belong to no "
-			"record; nothing signs them",
-			(unsigned long long)idle);
 	v->ret->keyfile_read = v->has_keyfile;
 	return 0;
 }

@@ -36,9 +36,10 @@ struct verify_tile {
 	struct digest leaves[MERKLE_TILE];
 };
 
-/* Records that differ from their tile, or are missing in it. */
+/* Records that differ from their tile, or are gone: missing, or changed into
+ * what no record can be. */
 struct verify_doubt {
-	bool missing;
+	bool gone;
 	uint64_t first, last;
 };
 
@@ -46,6 +47,12 @@ struct verify_tree {
 	uint64_t size; /* leaves so far */
 	struct verify_side rows, tiles;
 	bool split; /* else tiles is not kept */
+	/*
+	 * A mount that goes on behind records that are gone (--recover) signs
+	 * a leaf of no bytes for each; so that is what may stand there.
+	 */
+	struct digest nothing;
+	bool holes; /* in rows, since the last good root */
 	struct verify_tile tile;
 	struct verify_doubt doubts[VERIFY_TOLD];
 	size_t doubt_count;
@@ -71,7 +78,7 @@ struct verify {
 	struct diag *diag;
 
 	struct db *db;
-	struct refs *refs;
+	struct digests *digests;
 	struct rows *rows;
 	struct hasher *hasher;
 	struct db_stmt *tile_stmt, *before_stmt, *after_stmt;
@@ -123,8 +130,8 @@ void verify_find(struct verify *v, enum verify_kind kind,
 void verify_tree_begin(struct verify *v);
 /* Have the tile of the next leaf at hand. 0 or -errno. */
 int verify_tree_load(struct verify *v) must_check;
-/* Append the leaf of a record, NULL when it is missing or can have none. */
-void verify_tree_add(struct verify *v, const struct digest *leaf, bool missing);
+/* Append the leaf of a record, NULL when it is missing or can be none. */
+void verify_tree_add(struct verify *v, const struct digest *leaf);
 /* Append the tile at hand, whose records were removed. */
 void verify_tree_add_removed(struct verify *v);
 /* Go on after records that are missing and have no tile. */

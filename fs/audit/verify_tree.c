@@ -21,6 +21,7 @@
 void verify_tree_begin(struct verify *v)
 {
 	v->tree.rows.known = true;
+	merkle_leaf(v->hasher, "", 0, &v->tree.nothing);
 }
 
 static uint64_t first_of(uint64_t tile)
@@ -96,24 +97,21 @@ int verify_tree_load(struct verify *v)
 
 /* ---- growing ---- */
 
-static void doubt(struct verify_tree *t, bool missing, uint64_t seq)
+static void doubt(struct verify_tree *t, bool gone, uint64_t seq)
 {
 	struct verify_doubt *d = t->doubts + t->doubt_count;
 
-	if (t->doubt_count > 0 && d[-1].missing == missing &&
-		d[-1].last + 1 == seq)
+	if (t->doubt_count > 0 && d[-1].gone == gone && d[-1].last + 1 == seq)
 		d[-1].last = seq;
 	else if (t->doubt_count < ARRAY_LEN(t->doubts))
 		t->doubts[t->doubt_count++] =
-			(struct verify_doubt){missing, seq, seq};
+			(struct verify_doubt){gone, seq, seq};
 	else
 		t->doubts_more++;
 }
 
 static void add(struct verify *v, struct verify_side *s, const struct digest *d)
 {
-	if (!d)
-		s->known = false;
 	if (s->known)
 		merkle_add(&s->tree, v->hasher, d);
 }
@@ -126,7 +124,7 @@ static void split(struct verify_tree *t)
 	t->tiles = t->rows;
 }
 
-void verify_tree_add(struct verify *v, const struct digest *leaf, bool missing)
+void verify_tree_add(struct verify *v, const struct digest *leaf)
 {
 	struct verify_tree *t = &v->tree;
 	const struct digest *other =
@@ -134,10 +132,16 @@ void verify_tree_add(struct verify *v, const struct digest *leaf, bool missing)
 			? &t->tile.leaves[t->size % MERKLE_TILE]
 			: NULL;
 
-	if (!leaf || (other && !digest_equal(leaf, other))) {
-		split(t);
-		doubt(t, missing, t->size + 1);
+	bool gone = !leaf;
+
+	if (gone) {
+		leaf = &t->nothing;
+		t->holes = true;
 	}
+	if (other && !digest_equal(leaf, other))
+		split(t);
+	if (gone || (other && !digest_equal(leaf, other)))
+		doubt(t, gone, t->size + 1);
 	add(v, &t->rows, leaf);
 	if (t->split)
 		add(v, &t->tiles, other ? other : leaf);
@@ -174,10 +178,10 @@ void verify_tree_skip(struct verify *v, uint64_t size)
 /* ---- judging ---- */
 
 static void tell_doubt(struct verify *v, const struct verify_doubt *d,
-	const char *changed, const char *missing)
+	const char *changed, const char *gone)
 {
 	const struct verify_about about = {.first = d->first, .last = d->last};
-	const char *what = d->missing ? missing : changed;
+	const char *what = d->gone ? gone : changed;
 
 	if (d->first == d->last)
 		verify_find(v, VERIFY_EDITED, &about, "record %llu: %s",
@@ -189,13 +193,12 @@ static void tell_doubt(struct verify *v, const struct verify_doubt *d,
 			(unsigned long long)d->last, what);
 }
 
-static void tell_doubts(
-	struct verify *v, const char *changed, const char *missing)
+static void tell_doubts(struct verify *v, const char *changed, const char *gone)
 {
 	struct verify_tree *t = &v->tree;
 
 	for (size_t i = 0; i < t->doubt_count; i++)
-		tell_doubt(v, &t->doubts[i], changed, missing);
+		tell_doubt(v, &t->doubts[i], changed, gone);
 	v->ret->found[VERIFY_EDITED] += t->doubts_more;
 	t->doubt_count = 0;
 	t->doubts_more = 0;
@@ -242,11 +245,17 @@ enum verify_match verify_tree_root(
 	if (is_root(v, &t->rows, root)) {
 		tell_doubts(v,
 			"as signed, but the hash kept in the tile was changed",
-			"missing");
+			"gone before a mount went on with --recover, which "
+			"signed that it is");
 	} else if (t->split && is_root(v, &t->tiles, root)) {
 		tell_doubts(v, "edited after it was signed",
 			"removed after it was signed");
 		t->rows = t->tiles;
+	} else if (t->holes) {
+		/* That they are gone is enough of a reason. */
+		t->rows.known = false;
+		t->tiles.known = false;
+		return VERIFY_UNKNOWN;
 	} else if (own) {
 		if (t->bad_count++ == 0)
 			t->bad = t->size;
@@ -257,6 +266,7 @@ enum verify_match verify_tree_root(
 	}
 	tell_other_history(v);
 	t->split = false;
+	t->holes = false;
 	t->good = t->size;
 	return VERIFY_SAME;
 }
