@@ -369,9 +369,21 @@ int query_targets(struct query *q, const struct query_row *row,
 	int r = names_read(q->match.names, row->names.bytes, row->names.len,
 		cell[QUERY_T_REAL].number, visit_name, &v);
 
+<<<<<<< HEAD
 	return r == -EBADMSG && !v.stopped
 		       ? match_malformed(&q->match, cell[QUERY_SEQ].number)
 		       : r;
+=======
+	/* A damaged tree of pages can lead back to where we were. */
+	if (seq <= q->after || seq >= q->before)
+		return -EBADMSG;
+	if (q->order == QUERY_FORWARD)
+		q->after = seq;
+	else
+		q->before = seq;
+	*ret = row;
+	return 1;
+>>>>>>> h-core
 }
 
 int query_ancestors(struct query *q, int64_t proc_id,
