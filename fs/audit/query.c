@@ -5,18 +5,11 @@
 #include <assert.h>
 #include <string.h>
 
-<<<<<<< HEAD
-=======
 #include "fs/audit/fetch.h"
->>>>>>> h-query
 #include "fs/audit/find.h"
 #include "fs/audit/match.h"
 #include "fs/audit/pending.h"
 #include "fs/audit/reader.h"
-<<<<<<< HEAD
-#include "fs/audit/row.h"
-=======
->>>>>>> h-query
 #include "fs/base/buf.h"
 #include "fs/db/db.h"
 
@@ -369,21 +362,9 @@ int query_targets(struct query *q, const struct query_row *row,
 	int r = names_read(q->match.names, row->names.bytes, row->names.len,
 		cell[QUERY_T_REAL].number, visit_name, &v);
 
-<<<<<<< HEAD
 	return r == -EBADMSG && !v.stopped
 		       ? match_malformed(&q->match, cell[QUERY_SEQ].number)
 		       : r;
-=======
-	/* A damaged tree of pages can lead back to where we were. */
-	if (seq <= q->after || seq >= q->before)
-		return -EBADMSG;
-	if (q->order == QUERY_FORWARD)
-		q->after = seq;
-	else
-		q->before = seq;
-	*ret = row;
-	return 1;
->>>>>>> h-core
 }
 
 int query_ancestors(struct query *q, int64_t proc_id,
