@@ -69,6 +69,10 @@ static int open_ledger(struct log *l, const char *operand)
 
 	if (r == 0)
 		r = query_open(path, &l->query, &diag);
+	if (r == 0 && l->out.format->attests)
+		r = attest_open(path, &l->out.attest, &diag);
+	if (r == 0 && l->out.attest)
+		l->out.origin = attest_origin(l->out.attest);
 	return r < 0 ? fail_diag(r, &diag) : EXIT_OK;
 }
 
@@ -173,7 +177,7 @@ static int set_output(struct log *l)
 		return fail(EXIT_USAGE,
 			"--json and --output=%s exclude each other", l->output);
 	l->out.format = log_out_find(name);
-	l->out.origin = "ledger";
+	l->out.origin = "";
 	return l->out.format ? EXIT_OK : bad_output(name);
 }
 
@@ -204,6 +208,7 @@ static int run(const struct command *self, int argc, char **argv)
 	if (code == EXIT_OK)
 		code = print_log(&l);
 	log_out_done(&l.out);
+	attest_close(l.out.attest);
 	query_close(l.query);
 	log_filter_done(&l.which);
 	return code;

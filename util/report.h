@@ -68,7 +68,7 @@ struct report_options {
 	const struct query_filter *filter;
 	const char *ledger;  /* the file */
 	const char *origin;  /* the name of the log, or "" */
-	const char *filters; /* the user's words for what was asked, or NULL */
+	const char *filters; /* what was asked for: " --op=x --uid=0", or "" */
 	size_t rows;	     /* distinct attempts that are listed at most */
 	int64_t now;
 };

@@ -88,10 +88,11 @@ static void print_title(FILE *f, const struct report *r)
 	} else {
 		fputs("No attempt matches", f);
 	}
-	if (r->opt->filters) {
+	if (*r->opt->filters) {
 		fputs("; only ", f);
 		fputs("<code>", f);
-		report_html_name(f, r->opt->filters, strlen(r->opt->filters));
+		report_html_name(
+			f, r->opt->filters + 1, strlen(r->opt->filters + 1));
 		fputs("</code>", f);
 	}
 	fputs("</p>\n</header>\n", f);
