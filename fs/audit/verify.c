@@ -197,7 +197,7 @@ static void note_clock(struct verify *v)
 		},
 		"the wall clock was set %s by %lld s before record %lld",
 		change < 0 ? "back" : "forward",
-		(long long)(change / 1000000000), (long long)b->seq);
+		(long long)llabs(change / 1000000000), (long long)b->seq);
 }
 
 static int take_row(struct verify *v)
