@@ -34,10 +34,9 @@ static const struct opt options[] = {
 		"only the last N records that match", 0, INT64_MAX},
 	{"reverse", 'r', OPT_FLAG, offsetof(struct log, reverse), NULL,
 		"newest first", 0, 0},
-	{"output", 'o', OPT_STRING, offsetof(struct log, output), "FORMAT",
-		"short, wide, json, ocsf, ecs, falco, csv or timesketch; see "
-		"below",
-		0, 0},
+	{"output", 'o', OPT_STRING, offsetof(struct log, output),
+		"short|wide|json|ocsf|ecs|falco|csv|timesketch",
+		"how to print records: the formats are described above", 0, 0},
 	{"json", 'j', OPT_FLAG, offsetof(struct log, json), NULL,
 		"the same as --output=json", 0, 0},
 	{"names", 0, OPT_FLAG, offsetof(struct log, out.names), NULL,
@@ -54,6 +53,8 @@ static const struct example examples[] = {
 		"the last hour's attempts in /etc"},
 	{"stele log /mnt --op unlink,rename -o json",
 		"deletions and renames, for a program"},
+	{"stele log /mnt -o ocsf --follow | forward-to-siem",
+		"for another program, as it happens"},
 	{"stele log evidence.ledger -n 20 -r",
 		"the last 20 records of a file, newest first"},
 	{0},
@@ -69,6 +70,10 @@ static int open_ledger(struct log *l, const char *operand)
 
 	if (r == 0)
 		r = query_open(path, &l->query, &diag);
+	if (r == 0 && l->out.format->attests)
+		r = attest_open(path, &l->out.attest, &diag);
+	if (r == 0 && l->out.attest)
+		l->out.origin = attest_origin(l->out.attest);
 	return r < 0 ? fail_diag(r, &diag) : EXIT_OK;
 }
 
@@ -173,7 +178,7 @@ static int set_output(struct log *l)
 		return fail(EXIT_USAGE,
 			"--json and --output=%s exclude each other", l->output);
 	l->out.format = log_out_find(name);
-	l->out.origin = "ledger";
+	l->out.origin = "";
 	return l->out.format ? EXIT_OK : bad_output(name);
 }
 
@@ -204,6 +209,7 @@ static int run(const struct command *self, int argc, char **argv)
 	if (code == EXIT_OK)
 		code = print_log(&l);
 	log_out_done(&l.out);
+	attest_close(l.out.attest);
 	query_close(l.query);
 	log_filter_done(&l.which);
 	return code;
@@ -212,9 +218,13 @@ static int run(const struct command *self, int argc, char **argv)
 extern const struct command cmd_log_verify;
 extern const struct command cmd_log_prove;
 extern const struct command cmd_log_check_proof;
+extern const struct command cmd_log_report;
+extern const struct command cmd_log_summary;
 extern const struct command cmd_log_key;
 
 static const struct command *const subcommands[] = {
+	&cmd_log_summary,
+	&cmd_log_report,
 	&cmd_log_verify,
 	&cmd_log_prove,
 	&cmd_log_check_proof,
@@ -229,13 +239,41 @@ const struct command cmd_log = {
 	.description =
 		"Prints one line for each attempt to change the image mounted "
 		"at MOUNTPOINT, or recorded in the ledger FILE, oldest first: "
-		"when, which process, what it tried, what it was answered, and "
-		"the path inside the image. Control characters in names are "
-		"shown escaped. Damage found in the image (damage) and "
-		"attempts that could not be recorded (lost) are shown too.\n"
+		"when, which process, what it tried, what it was answered, the "
+		"path inside the image, and the rule that refused it. Control "
+		"characters in names are shown escaped. Damage found in the "
+		"image (damage), attempts that were only counted (gap) or "
+		"could not be recorded (lost), and more are shown too; "
+		"--events shows all.\n"
+		"\n"
+		"Attempts that come fast share a record, and lines that are "
+		"alike but for their time are printed as one: \xc3\x97N says "
+		"how many attempts a line stands for. A record of several "
+		"names shows the folder they are in; --names gives each a line "
+		"of its own, in every format.\n"
 		"\n"
 		"MOUNTPOINT need not be mounted any more. A ledger is read "
 		"while a mount writes to it without holding it up.\n"
+		"\n"
+		"The formats of --output:\n"
+		"\n"
+		" short       TIME PID COMM OP ERR PATH RULE; the time is local\n"
+		" wide        the same with container, user, program, working\n"
+		"             folder, and who started it\n"
+		" json        JSON lines with everything that is known\n"
+		" ocsf        JSON lines by OCSF 1.9: File System Activity, with\n"
+		"             the record's hash in the ledger as attestation\n"
+		" ecs         JSON lines by the Elastic Common Schema 9\n"
+		" falco       JSON lines as Falco's alerts, for falcosidekick\n"
+		" csv         every column, by RFC 4180 with a header\n"
+		" timesketch  JSON lines for Timesketch\n"
+		"\n"
+		"In csv, texts are escaped as on a terminal (a backslash is "
+		"\\\\), so that a field is never longer than a line; and a text "
+		"that a spreadsheet would take for a formula, since it begins "
+		"with =, +, - or @, gets an apostrophe in front. In JSON, a "
+		"name that is no UTF-8 is escaped likewise, and its bytes are "
+		"in KEY_raw or path_raw in base64.\n"
 		"\n" LOG_FILTER_HELP "\n"
 		"\n"
 		"The exit code is 1 when no record matches.",

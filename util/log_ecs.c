@@ -186,6 +186,23 @@ static int set_ancestors(
 	return r;
 }
 
+/* The hash of the record in the ledger's Merkle tree. */
+static int set_leaf(
+	json_t *root, struct log_out *o, const struct query_row *row)
+{
+	const struct query_cell *seq = &row->cell[QUERY_SEQ];
+	char hex[DIGEST_HEX_LEN + 1];
+	struct digest leaf;
+	int r = seq->null || o->name || !o->attest
+			? 0
+			: log_out_leaf(o, seq->number, &leaf);
+
+	if (r <= 0)
+		return r;
+	digest_hex(&leaf, hex);
+	return log_map_text(root, "event.hash", hex);
+}
+
 static int set_event(json_t *root, struct log_out *o,
 	const struct query_row *row, const struct log_record *r)
 {
@@ -211,6 +228,8 @@ static int set_event(json_t *root, struct log_out *o,
 		      : json_pack("[ss]", types[r->class], "denied"));
 	if (log_out_id(o, row, id))
 		failed |= log_map_text(root, "event.id", id);
+	if (set_leaf(root, o, row) < 0)
+		return -ENOMEM;
 	if (r->count > 1 && !event) {
 		failed |= log_map_set(
 			root, "event.start", log_map_time(r->first));
@@ -287,5 +306,6 @@ static int print_row(struct log_out *o, const struct query_row *row)
 const struct log_format log_out_ecs = {
 	.name = "ecs",
 	.what = "JSON lines by the Elastic Common Schema " SCHEMA,
+	.attests = true,
 	.row = print_row,
 };

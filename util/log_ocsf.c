@@ -6,6 +6,8 @@
  * of the mount is a Base Event, as no class is about a recorder's own state.
  * What the schema has no attribute for is in "unmapped".
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -316,6 +318,80 @@ static int set_process(
 	return r < 0 ? r : log_map_nested(unmapped, of_process_unmapped, row);
 }
 
+/* ---- what ties it to the ledger ---- */
+
+/*
+ * The fingerprint of a record is the hash of its leaf in the ledger's Merkle
+ * tree, so the serialization is none of the schema's: it is that of the ledger.
+ */
+static json_t *fingerprint(const struct digest *leaf)
+{
+	char hex[DIGEST_HEX_LEN + 1];
+
+	digest_hex(leaf, hex);
+	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:i, s:s}", "algorithm",
+		"SHA-256", "algorithm_id", SHA_256, "encoding", "Hex",
+		"encoding_id", HEX, "serialization",
+		"stele record as RFC 6962 leaf", "serialization_id", OTHER,
+		"value", hex);
+}
+
+static int set_previous(json_t *attestation, struct log_out *o, int64_t seq)
+{
+	char id[LOG_OUT_ID_ROOM];
+	struct digest leaf;
+	int r = log_out_leaf(o, seq, &leaf);
+
+	if (r <= 0)
+		return r;
+	(void)snprintf(id, sizeof(id), "%s:%" PRId64, o->origin, seq);
+	r = log_map_text(attestation, "prev_event.uid", id);
+	return r < 0 ? r
+		     : log_map_set(attestation, "prev_event.fingerprint",
+			       fingerprint(&leaf));
+}
+
+static int add_attestation(json_t *root, struct log_out *o, int64_t seq)
+{
+	json_t *attestation = json_object(), *profiles;
+	struct digest leaf;
+	int r = set_previous(attestation, o, seq - 1);
+
+	if (r == 0)
+		r = log_out_leaf(o, seq, &leaf);
+	if (r <= 0) {
+		json_decref(attestation);
+		return r;
+	}
+	r = log_map_set(attestation, "fingerprint", fingerprint(&leaf));
+	if (r == 0)
+		r = log_map_text(attestation, "chain_uid", o->origin);
+	if (r < 0) {
+		json_decref(attestation);
+		return r;
+	}
+	profiles =
+		json_object_get(json_object_get(root, "metadata"), "profiles");
+	if (json_array_append_new(profiles, json_string("record_integrity")) <
+		0) {
+		json_decref(attestation);
+		return -ENOMEM;
+	}
+	return log_map_set(
+		root, "attestation_list", json_pack("[o]", attestation));
+}
+
+/* Only of a whole record that has its number: one of its names is no leaf. */
+static int set_attestation(
+	json_t *root, struct log_out *o, const struct query_row *row)
+{
+	const struct query_cell *seq = &row->cell[QUERY_SEQ];
+
+	if (seq->null || o->name || !o->attest || !*o->origin)
+		return 0;
+	return add_attestation(root, o, seq->number);
+}
+
 /* ---- the whole ---- */
 
 static int set_classes(
@@ -427,6 +503,8 @@ static int fill(json_t *root, struct log_out *o, const struct query_row *row,
 		code = set_metadata(root, o, row, r);
 	if (code == 0)
 		code = set_device(root, row);
+	if (code == 0)
+		code = set_attestation(root, o, row);
 	if (code < 0)
 		return code;
 	if (r->class != LOG_EVENT)
@@ -443,5 +521,6 @@ static int print_row(struct log_out *o, const struct query_row *row)
 const struct log_format log_out_ocsf = {
 	.name = "ocsf",
 	.what = "JSON lines by OCSF " SCHEMA ", class File System Activity",
+	.attests = true,
 	.row = print_row,
 };

@@ -92,9 +92,16 @@ bool log_out_id(const struct log_out *o, const struct query_row *row,
 		return false;
 	if (o->name)
 		(void)snprintf(name, sizeof(name), ".%" PRId64, o->name);
-	(void)snprintf(ret, LOG_OUT_ID_ROOM, "%s:%" PRId64 "%s", o->origin,
-		seq->number, name);
+	(void)snprintf(ret, LOG_OUT_ID_ROOM, "%s:%" PRId64 "%s",
+		*o->origin ? o->origin : "ledger", seq->number, name);
 	return true;
+}
+
+int log_out_leaf(struct log_out *o, int64_t seq, struct digest *ret)
+{
+	int r = attest_leaf(o->attest, seq, ret);
+
+	return r == -ENOENT || r == -EBADMSG ? 0 : r < 0 ? r : 1;
 }
 
 int log_out_object(struct log_out *o, const struct query_row *row,

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "fs/audit/attest.h"
 #include "fs/audit/query.h"
 #include "util/log_ancestors.h"
 #include "util/log_record.h"
@@ -20,6 +21,7 @@ struct log_format {
 	const char *name;
 	const char *what; /* for the help, one line */
 	bool for_people;  /* colour, column titles, repeats folded */
+	bool attests;	  /* needs log_out.attest */
 	/* Each may be NULL but row. 0 or -errno; a failure of standard output
 	 * shows at the next fflush. */
 	int (*begin)(struct log_out *o);
@@ -30,7 +32,8 @@ struct log_format {
 struct log_out {
 	const struct log_format *format;
 	struct query *query;
-	const char *origin; /* the name of the log; borrowed */
+	struct attest *attest; /* of the same file, or NULL; borrowed */
+	const char *origin;    /* the name of the log, or ""; borrowed */
 	bool color;
 	bool titles;  /* for_people: print column titles first */
 	bool names;   /* a row for each name of a record that has several */
@@ -62,6 +65,10 @@ void log_out_done(struct log_out *o);
 #define LOG_OUT_ID_ROOM 512
 bool log_out_id(const struct log_out *o, const struct query_row *row,
 	char ret[LOG_OUT_ID_ROOM]);
+
+/* The leaf of a record: 1; 0 when there is none, since it was removed by
+ * retention or can't be one; -errno. */
+int log_out_leaf(struct log_out *o, int64_t seq, struct digest *ret) must_check;
 
 /* Print a record as one line of JSON that fill makes. 0 or -errno. */
 int log_out_object(struct log_out *o, const struct query_row *row,

@@ -103,5 +103,6 @@ static int print_row(struct log_out *o, const struct query_row *row)
 const struct log_format log_out_timesketch = {
 	.name = "timesketch",
 	.what = "JSON lines for Timesketch, a flat one per record",
+	.attests = true,
 	.row = print_row,
 };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "fs/audit/summary.h"
+#include "fs/audit/verify.h"
 #include "fs/base/diag.h"
 #include "util/log_record.h"
 #include "util/report_tree.h"
@@ -59,7 +60,7 @@ struct report_mount {
 enum report_verdict { REPORT_UNKNOWN, REPORT_INTACT, REPORT_FAULTY };
 struct report_integrity {
 	enum report_verdict verdict;
-	char *title;	   /* "Intact"; owned; NULL when it was not looked at */
+	const char *title; /* "Intact"; NULL: it was not looked at */
 	char *detail_html; /* what was found; owned; may be NULL */
 };
 
@@ -67,7 +68,7 @@ struct report_options {
 	const struct query_filter *filter;
 	const char *ledger;  /* the file */
 	const char *origin;  /* the name of the log, or "" */
-	const char *filters; /* the user's words for what was asked, or NULL */
+	const char *filters; /* what was asked for: " --op=x --uid=0", or "" */
 	size_t rows;	     /* distinct attempts that are listed at most */
 	int64_t now;
 };
@@ -88,6 +89,7 @@ struct report {
 	struct report_mount mounts[REPORT_MOUNTS];
 	size_t mount_count;
 	int64_t mounts_left;
+	char *title; /* the mount point; owned */
 	struct report_integrity integrity;
 };
 
@@ -96,6 +98,11 @@ struct report {
 int report_collect(struct query *q, const struct report_options *opt,
 	struct report *ret) must_check;
 void report_done(struct report *r);
+
+/* Verify the ledger; what was found is given back with report_done. 0 or -errno
+ * when it could not be judged; diag says it. */
+int report_verify(const char *path, const struct verify_options *opt,
+	struct report_integrity *ret, struct diag *diag) must_check;
 
 /* Write the page. 0 or -errno. */
 int report_page(FILE *f, const struct report *r) must_check;

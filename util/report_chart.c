@@ -19,6 +19,7 @@ enum {
 
 #define DAY INT64_C(86400000000000)
 #define MINUTE INT64_C(60000000000)
+#define SECOND INT64_C(1000000000)
 
 /* The next of 1, 2, 5, 10, 20, 50 ... */
 static int64_t round_up(int64_t n)
@@ -39,11 +40,16 @@ static double x_of(const struct report_timeline *t, double bar)
 	return LEFT + bar * PLOT_WIDTH / (double)t->count;
 }
 
-/* Lines across with their numbers, from none to the top. */
-static void print_scale(FILE *f, int64_t top)
+/* A number for the top that a few round steps reach. */
+static int64_t top_of(int64_t tallest, int64_t *ret_step)
 {
-	int64_t step = round_up((top + 3) / 4);
+	*ret_step = round_up((tallest + 3) / 4);
+	return (tallest + *ret_step - 1) / *ret_step * *ret_step;
+}
 
+/* Lines across with their numbers, from none to the top. */
+static void print_scale(FILE *f, int64_t top, int64_t step)
+{
 	for (int64_t n = 0; n <= top; n += step) {
 		double y = TOP + PLOT_HEIGHT -
 			   (double)n / (double)top * PLOT_HEIGHT;
@@ -64,7 +70,8 @@ static enum report_html_form form_of(const struct report_timeline *t)
 
 	return span > 4 * DAY		? REPORT_HTML_DATE
 	       : t->width >= MINUTE / 2 ? REPORT_HTML_MINUTE
-					: REPORT_HTML_CLOCK;
+	       : t->width >= SECOND	? REPORT_HTML_CLOCK
+					: REPORT_HTML_FRACTION;
 }
 
 static void print_times(FILE *f, const struct report_timeline *t)
@@ -104,8 +111,8 @@ static void print_bar(
 	report_html_count(f, sum, "attempt", "attempts");
 	fputs("</title>", f);
 	for (int c = 0; c < LOG_CLASSES; c++) {
-		double height = (double)t->bars[i].count[c] / (double)top *
-				PLOT_HEIGHT;
+		double height =
+			(double)t->bars[i].count[c] / (double)top * PLOT_HEIGHT;
 
 		if (t->bars[i].count[c] == 0)
 			continue;
@@ -177,14 +184,14 @@ static void print_legend(FILE *f, const struct report_timeline *t)
 void report_chart(FILE *f, const struct report *r)
 {
 	const struct report_timeline *t = &r->timeline;
-	int64_t top = round_up(t->tallest > 0 ? t->tallest : 1);
+	int64_t step, top = top_of(t->tallest > 0 ? t->tallest : 1, &step);
 
 	print_legend(f, t);
 	fprintf(f,
 		"<svg viewBox=\"0 0 %d %d\" role=\"img\" "
 		"aria-label=\"Attempts by time\">\n",
 		WIDTH, HEIGHT);
-	print_scale(f, top);
+	print_scale(f, top, step);
 	for (size_t i = 0; i < t->count; i++)
 		print_bar(f, t, i, top);
 	print_times(f, t);

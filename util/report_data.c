@@ -17,9 +17,9 @@
 /* Widths of a bar that people can read off. */
 static const int64_t widths[] = {SECOND / 100, SECOND / 10, SECOND, 2 * SECOND,
 	5 * SECOND, 10 * SECOND, 30 * SECOND, 60 * SECOND, 120 * SECOND,
-	300 * SECOND, 600 * SECOND, 1800 * SECOND, 3600 * SECOND,
-	7200 * SECOND, 21600 * SECOND, 43200 * SECOND, 86400 * SECOND,
-	604800 * SECOND, 2592000 * SECOND};
+	300 * SECOND, 600 * SECOND, 1800 * SECOND, 3600 * SECOND, 7200 * SECOND,
+	21600 * SECOND, 43200 * SECOND, 86400 * SECOND, 604800 * SECOND,
+	2592000 * SECOND};
 
 /* Times from here to there: a forged ledger may have any, and what is far off
  * goes to the nearest bar. */
@@ -46,8 +46,8 @@ static int timeline_init(
 	t->count = (size_t)((first + span - t->start) / t->width) + 1;
 	/* Few bars in the middle say more than few broad ones. */
 	if (t->count < REPORT_BARS / 2) {
-		t->start -= (int64_t)(REPORT_BARS / 2 - t->count) / 2 *
-			    t->width;
+		t->start -=
+			(int64_t)(REPORT_BARS / 2 - t->count) / 2 * t->width;
 		t->count = REPORT_BARS / 2;
 	}
 	t->bars = calloc(t->count, sizeof(*t->bars));
@@ -63,8 +63,7 @@ static size_t bar_of(const struct report_timeline *t, int64_t ns)
 }
 
 /* Attempts that share a record are taken to have come evenly. */
-static void timeline_add(
-	struct report_timeline *t, const struct log_record *r)
+static void timeline_add(struct report_timeline *t, const struct log_record *r)
 {
 	size_t first = bar_of(t, r->first), last = bar_of(t, r->end);
 	int64_t bars, rest = r->count;
@@ -126,8 +125,8 @@ static int print_some(void *arg, const struct query_target *t)
 	return print_listed(l->f, t);
 }
 
-static int print_targets(FILE *f, struct query *q, const struct query_row *row,
-	int64_t targets)
+static int print_targets(
+	FILE *f, struct query *q, const struct query_row *row, int64_t targets)
 {
 	struct listing l = {.f = f, .left = REPORT_NAMES};
 	int r;
@@ -297,7 +296,7 @@ static int add_event(struct report *r, const struct query_row *row,
 		return -ENOMEM;
 	fprintf(f, "<td><b>%s</b></td><td class=\"path\">", record->op);
 	report_html_cell(f, path);
-	fputs("</td><td>", f);
+	fputs("</td><td class=\"text\">", f);
 	report_html_cell(f, &row->cell[QUERY_TEXT_OF_EVENT]);
 	fputs("</td>", f);
 	if (fclose(f) != 0) {
@@ -373,7 +372,11 @@ static int add_mount(struct report *r, const struct query_row *row)
 	}
 	m->id = id;
 	r->mount_count++;
-	return 0;
+	if (r->title || row->cell[QUERY_MOUNT_POINT].null)
+		return 0;
+	r->title = strndup(row->cell[QUERY_MOUNT_POINT].bytes,
+		row->cell[QUERY_MOUNT_POINT].len);
+	return r->title ? 0 : -ENOMEM;
 }
 
 /* ---- the pass ---- */
@@ -425,8 +428,7 @@ int report_collect(
 	if (r == 0)
 		r = index_init(ret);
 	if (r == 0)
-		r = timeline_init(
-			&ret->timeline, summary_totals(ret->summary));
+		r = timeline_init(&ret->timeline, summary_totals(ret->summary));
 	if (r == 0)
 		r = query_start(q, opt->filter, QUERY_FORWARD, -1);
 	while (r == 0 && (r = query_next(q, &row)) > 0)
@@ -448,7 +450,7 @@ void report_done(struct report *r)
 	free(r->row_index);
 	free(r->events);
 	free(r->timeline.bars);
-	free(r->integrity.title);
+	free(r->title);
 	free(r->integrity.detail_html);
 	report_tree_free(r->tree);
 	summary_free(r->summary);

@@ -76,6 +76,7 @@ static void print_tm(FILE *f, const struct tm *tm, enum report_html_form form)
 		(void)strftime(text, sizeof(text), "%Y-%m-%d", tm);
 		break;
 	case REPORT_HTML_CLOCK:
+	case REPORT_HTML_FRACTION:
 		(void)strftime(text, sizeof(text), "%H:%M:%S", tm);
 		break;
 	case REPORT_HTML_MINUTE:
@@ -91,10 +92,13 @@ void report_html_moment(FILE *f, int64_t ns, enum report_html_form form)
 	time_t sec = (time_t)log_map_split(ns, &rest);
 	struct tm tm;
 
-	if (gmtime_r(&sec, &tm))
-		print_tm(f, &tm, form);
-	else
+	if (!gmtime_r(&sec, &tm)) {
 		fprintf(f, "@%" PRId64, (int64_t)sec);
+		return;
+	}
+	print_tm(f, &tm, form);
+	if (form == REPORT_HTML_FRACTION)
+		fprintf(f, ".%02u", (unsigned)(rest / 10000000));
 }
 
 void report_html_time(FILE *f, int64_t ns)

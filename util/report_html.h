@@ -27,8 +27,9 @@ void report_html_time(FILE *f, int64_t ns);
 enum report_html_form {
 	REPORT_HTML_SECOND, /* date and time without a fraction */
 	REPORT_HTML_DATE,
-	REPORT_HTML_CLOCK,  /* "06:41:22" */
-	REPORT_HTML_MINUTE, /* "06:41" */
+	REPORT_HTML_CLOCK,    /* "06:41:22" */
+	REPORT_HTML_MINUTE,   /* "06:41" */
+	REPORT_HTML_FRACTION, /* "06:41:22.12" */
 };
 void report_html_moment(FILE *f, int64_t ns, enum report_html_form form);
 /* "3 h 12 min", "250 ms" */

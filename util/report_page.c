@@ -66,11 +66,12 @@ static int print_head(FILE *f, const struct report *r)
 static void print_title(FILE *f, const struct report *r)
 {
 	const struct summary_totals *t = summary_totals(r->summary);
+	const char *title = r->title ? r->title : r->opt->ledger;
 
 	fputs("<header>\n<div class=\"brand\">Report of refused writes"
 	      "</div>\n<h1>",
 		f);
-	report_html_name(f, r->title, strlen(r->title));
+	report_html_name(f, title, strlen(title));
 	fputs("</h1>\n<p class=\"sub\">", f);
 	if (t->attempts) {
 		report_html_count(f, t->attempts, "attempt", "attempts");
@@ -87,10 +88,11 @@ static void print_title(FILE *f, const struct report *r)
 	} else {
 		fputs("No attempt matches", f);
 	}
-	if (r->opt->filters) {
+	if (*r->opt->filters) {
 		fputs("; only ", f);
 		fputs("<code>", f);
-		report_html_name(f, r->opt->filters, strlen(r->opt->filters));
+		report_html_name(
+			f, r->opt->filters + 1, strlen(r->opt->filters + 1));
 		fputs("</code>", f);
 	}
 	fputs("</p>\n</header>\n", f);
@@ -132,7 +134,8 @@ static void print_facts(FILE *f, const struct report *r)
 	print_fact(f, distinct(r, SUMMARY_PATH), "paths", false);
 	print_fact(f, distinct(r, SUMMARY_PROGRAM), "programs", false);
 	print_fact(f, distinct(r, SUMMARY_UID), "users", false);
-	print_fact(f, containers(r), "containers", false);
+	if (containers(r))
+		print_fact(f, containers(r), "containers", false);
 	if (t->gap)
 		print_fact(f, t->gap, "only counted (gap)", true);
 	if (t->lost)
@@ -232,8 +235,8 @@ static void print_tops(FILE *f, const struct report *r)
 
 static void print_row(FILE *f, const struct report_row *row)
 {
-	fprintf(f,
-		"<tr><td class=\"time\" data-n=\"%" PRId64 "\">", row->first);
+	fprintf(f, "<tr><td class=\"time\" data-n=\"%" PRId64 "\">",
+		row->first);
 	report_html_time(f, row->first);
 	if (row->last / 1000000 != row->first / 1000000) {
 		fputs("<span class=\"till\">to ", f);
@@ -266,8 +269,8 @@ static void print_attempts(FILE *f, const struct report *r)
 		f);
 	if (r->rows_left) {
 		fputs(" Not listed here, but counted above: ", f);
-		report_html_count(f, r->attempts_left, "later attempt",
-			"later attempts");
+		report_html_count(
+			f, r->attempts_left, "later attempt", "later attempts");
 		fputs(" of other kinds. <code>stele log</code> shows all.", f);
 	}
 	fputs("</p>\n</section>\n", f);
@@ -293,8 +296,7 @@ static void print_events(FILE *f, const struct report *r)
 	fputs("</tbody>\n</table></div>\n", f);
 	if (r->events_left || r->heartbeats) {
 		fputs("<p class=\"note\">Not listed: ", f);
-		report_html_count(
-			f, r->heartbeats, "heartbeat", "heartbeats");
+		report_html_count(f, r->heartbeats, "heartbeat", "heartbeats");
 		fputs(", ", f);
 		report_html_count(
 			f, r->events_left, "other event", "other events");

@@ -258,13 +258,14 @@ static void add_up(struct node *nodes, uint32_t count)
 	}
 }
 
-/* The child with the most attempts that was not taken yet; takes it. */
+/* The child with the most attempts that was not taken yet, and of those with as
+ * many the one that came first, which is last in the list; takes it. */
 static uint32_t take_largest(struct node *nodes, uint32_t parent)
 {
 	uint32_t *best = NULL, found;
 
 	for (uint32_t *i = &nodes[parent].child; *i; i = &nodes[*i].next) {
-		if (!best || nodes[*i].total > nodes[*best].total)
+		if (!best || nodes[*i].total >= nodes[*best].total)
 			best = i;
 	}
 	if (!best)
