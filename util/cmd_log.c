@@ -1,60 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stele log: what was refused, when, to whom. */
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #include "fs/audit/query.h"
 #include "util/cmd.h"
 #include "util/exit.h"
-#include "util/log_print.h"
+#include "util/log_filter.h"
+#include "util/log_out.h"
 #include "util/out.h"
-#include "util/when.h"
 #include "util/where.h"
 
 /* How long a new record may go unseen. */
 #define FOLLOW_MS 100
-#define MAX_UID INT64_C(4294967294)
 
 struct log {
 	bool follow, json, reverse, quiet;
-	const char *since, *until, *path, *under, *comm;
-	struct opt_list ops;
-	int64_t pid, uid, last;
+	struct log_filter which;
+	const char *output;
+	int64_t last;
 
 	struct query_filter filter;
 	struct query *query;
-	struct log_json objects;
-	bool color;
+	struct log_out out;
 	uint64_t printed;
 };
 
 static const struct opt options[] = {
 	{"follow", 'f', OPT_FLAG, offsetof(struct log, follow), NULL,
 		"wait for new records and print them as they come", 0, 0},
-	{"since", 'S', OPT_STRING, offsetof(struct log, since), "TIME",
-		"only records from TIME on", 0, 0},
-	{"until", 'U', OPT_STRING, offsetof(struct log, until), "TIME",
-		"only records up to TIME", 0, 0},
-	{"path", 'p', OPT_STRING, offsetof(struct log, path), "GLOB",
-		"only paths that match; * matches slashes too", 0, 0},
-	{"under", 'u', OPT_STRING, offsetof(struct log, under), "DIR",
-		"only paths in DIR and below", 0, 0},
-	{"op", 'o', OPT_LIST, offsetof(struct log, ops), "NAME[,NAME...]",
-		"only these kinds of records", 0, 0},
-	{"pid", 0, OPT_NUMBER, offsetof(struct log, pid), "N",
-		"only attempts of this process or thread", 1, INT_MAX},
-	{"uid", 0, OPT_NUMBER, offsetof(struct log, uid), "N",
-		"only attempts of this user", 0, MAX_UID},
-	{"comm", 'c', OPT_STRING, offsetof(struct log, comm), "NAME",
-		"only attempts of processes of this name", 0, 0},
+	LOG_FILTER_OPTIONS(struct log, which),
 	{"last", 'n', OPT_NUMBER, offsetof(struct log, last), "N",
 		"only the last N records that match", 0, INT64_MAX},
 	{"reverse", 'r', OPT_FLAG, offsetof(struct log, reverse), NULL,
 		"newest first", 0, 0},
+	{"output", 'o', OPT_STRING, offsetof(struct log, output),
+		"short|wide|json|ocsf|ecs|falco|csv|timesketch",
+		"how to print records: the formats are described above", 0, 0},
 	{"json", 'j', OPT_FLAG, offsetof(struct log, json), NULL,
-		"one JSON object a line, with everything that is known", 0, 0},
+		"the same as --output=json", 0, 0},
+	{"names", 0, OPT_FLAG, offsetof(struct log, out.names), NULL,
+		"a line for each name of a record that has several", 0, 0},
 	{"quiet", 'q', OPT_FLAG, offsetof(struct log, quiet), NULL,
 		"print nothing; the exit code says whether a record matches", 0,
 		0},
@@ -65,99 +51,14 @@ static const struct example examples[] = {
 	{"stele log /mnt --follow", "watch what is being refused"},
 	{"stele log /mnt --since -1h --under /etc",
 		"the last hour's attempts in /etc"},
-	{"stele log /mnt --op unlink,rename --json",
+	{"stele log /mnt --op unlink,rename -o json",
 		"deletions and renames, for a program"},
+	{"stele log /mnt -o ocsf --follow | forward-to-siem",
+		"for another program, as it happens"},
 	{"stele log evidence.ledger -n 20 -r",
 		"the last 20 records of a file, newest first"},
 	{0},
 };
-
-/* ---- the command line ---- */
-
-static int bad_op(const char *name)
-{
-	char names[512];
-	size_t len = 0;
-
-	for (int i = 0; i < LEDGER_OP_COUNT + LEDGER_EVENT_COUNT; i++) {
-		int n = snprintf(names + len, sizeof(names) - len, "%s%s",
-			i ? ", " : "",
-			i < LEDGER_OP_COUNT
-				? ledger_op_name(i)
-				: ledger_event_name(i - LEDGER_OP_COUNT));
-
-		if (n < 0 || (size_t)n >= sizeof(names) - len)
-			break;
-		len += (size_t)n;
-	}
-	return fail(EXIT_USAGE, "--op '%s' is not one of %s", name, names);
-}
-
-static int add_op(struct query_filter *f, const char *name)
-{
-	enum ledger_event event;
-	enum ledger_op op;
-
-	if (ledger_op_parse(name, &op) == 0)
-		f->ops |= UINT64_C(1) << op;
-	else if (ledger_event_parse(name, &event) == 0)
-		f->events |= 1u << event;
-	else
-		return bad_op(name);
-	return EXIT_OK;
-}
-
-/* "unlink,rename" */
-static int add_ops(struct query_filter *f, const char *list)
-{
-	int code = EXIT_OK;
-
-	while (code == EXIT_OK) {
-		size_t len = strcspn(list, ",");
-		char name[64];
-
-		(void)snprintf(name, sizeof(name), "%.*s",
-			len < sizeof(name) ? (int)len : (int)sizeof(name),
-			list);
-		code = add_op(f, name);
-		if (!list[len])
-			break;
-		list += len + 1;
-	}
-	return code;
-}
-
-static int set_time(
-	const char *option, const char *text, int64_t now, int64_t *ret)
-{
-	if (!text || when_parse(text, now, ret) == 0)
-		return EXIT_OK;
-	return fail(EXIT_USAGE, "--%s '%s' is not a time; give one of %s",
-		option, text, WHEN_FORMS);
-}
-
-static int set_filter(struct log *l)
-{
-	struct query_filter *f = &l->filter;
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t); /* cannot fail for this clock */
-
-	int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-	int code = set_time("since", l->since, now, &f->since);
-
-	if (code == EXIT_OK)
-		code = set_time("until", l->until, now, &f->until);
-	for (size_t i = 0; code == EXIT_OK && i < l->ops.count; i++)
-		code = add_ops(f, l->ops.items[i]);
-	f->path = l->path;
-	f->under = l->under;
-	f->comm = l->comm;
-	f->pid = (pid_t)l->pid;
-	f->has_uid = l->uid >= 0;
-	f->uid = (uid_t)l->uid;
-	return code;
-}
 
 /* ---- the ledger ---- */
 
@@ -169,6 +70,10 @@ static int open_ledger(struct log *l, const char *operand)
 
 	if (r == 0)
 		r = query_open(path, &l->query, &diag);
+	if (r == 0 && l->out.format->attests)
+		r = attest_open(path, &l->out.attest, &diag);
+	if (r == 0 && l->out.attest)
+		l->out.origin = attest_origin(l->out.attest);
 	return r < 0 ? fail_diag(r, &diag) : EXIT_OK;
 }
 
@@ -183,12 +88,7 @@ static int read_failed(struct log *l, int r)
 static int print_row(struct log *l, const struct query_row *row)
 {
 	l->printed++;
-	if (l->quiet)
-		return 0;
-	if (l->json)
-		return log_json_print(&l->objects, l->query, row);
-	log_print_line(row, l->color);
-	return ferror(stdout) ? -EIO : 0;
+	return l->quiet ? 0 : log_out_row(&l->out, row);
 }
 
 /* Print what there is. 0; 1 when that is enough; -errno. */
@@ -205,7 +105,7 @@ static int print_rows(struct log *l)
 		if (l->quiet)
 			return 1;
 	}
-	return r;
+	return r < 0 ? r : log_out_flush(&l->out);
 }
 
 /* Wait a moment. False when nobody reads standard output any more. */
@@ -232,18 +132,25 @@ static int follow(struct log *l)
 
 static int print_log(struct log *l)
 {
-	bool terminal = isatty(STDOUT_FILENO) == 1;
+	struct log_out *o = &l->out;
+
+	/* Who follows sees what is still being counted when it is complete. */
+	l->filter.closed = l->follow;
+
 	int r = query_start(l->query, &l->filter,
 		l->reverse ? QUERY_BACKWARD : QUERY_FORWARD, l->last);
 
 	if (r < 0)
 		return read_failed(l, r);
-	l->color = out_color();
+	o->query = l->query;
+	o->titles = isatty(STDOUT_FILENO) == 1;
+	o->color = out_color();
 	if (!l->follow && !l->quiet)
 		out_pager_begin();
-	if (terminal && !l->json && !l->quiet)
-		log_print_header(l->color);
-	r = print_rows(l);
+	if (!l->quiet)
+		r = log_out_begin(o);
+	if (r == 0)
+		r = print_rows(l);
 	if (r == 0 && l->follow)
 		r = follow(l);
 	out_pager_end();
@@ -252,9 +159,32 @@ static int print_log(struct log *l)
 	return l->printed ? EXIT_OK : EXIT_NO;
 }
 
+static int bad_output(const char *name)
+{
+	char names[128];
+	size_t len = 0;
+
+	for (const struct log_format *const *f = log_out_formats; *f; f++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len,
+			"%s%s", len ? ", " : "", (*f)->name);
+	return fail(EXIT_USAGE, "--output '%s' is not one of %s", name, names);
+}
+
+static int set_output(struct log *l)
+{
+	const char *name = l->output ? l->output : l->json ? "json" : "short";
+
+	if (l->output && l->json && strcmp(l->output, "json") != 0)
+		return fail(EXIT_USAGE,
+			"--json and --output=%s exclude each other", l->output);
+	l->out.format = log_out_find(name);
+	l->out.origin = "";
+	return l->out.format ? EXIT_OK : bad_output(name);
+}
+
 static int run(const struct command *self, int argc, char **argv)
 {
-	struct log l = {.uid = -1, .last = -1};
+	struct log l = {.which = LOG_FILTER_INIT, .last = -1};
 	int code = EXIT_OK;
 	int count = opt_parse(self, argc, argv, &l, &code);
 
@@ -271,20 +201,33 @@ static int run(const struct command *self, int argc, char **argv)
 		code = opt_misuse(self, "--follow and --reverse exclude "
 					"each other");
 	else
-		code = set_filter(&l);
+		code = set_output(&l);
+	if (code == EXIT_OK)
+		code = log_filter_parse(&l.which, &l.filter);
 	if (code == EXIT_OK)
 		code = open_ledger(&l, argv[1]);
 	if (code == EXIT_OK)
 		code = print_log(&l);
-	log_json_done(&l.objects);
+	log_out_done(&l.out);
+	attest_close(l.out.attest);
 	query_close(l.query);
-	opt_list_done(&l.ops);
+	log_filter_done(&l.which);
 	return code;
 }
 
+extern const struct command cmd_log_verify;
+extern const struct command cmd_log_prove;
+extern const struct command cmd_log_check_proof;
+extern const struct command cmd_log_report;
+extern const struct command cmd_log_summary;
 extern const struct command cmd_log_key;
 
 static const struct command *const subcommands[] = {
+	&cmd_log_summary,
+	&cmd_log_report,
+	&cmd_log_verify,
+	&cmd_log_prove,
+	&cmd_log_check_proof,
 	&cmd_log_key,
 	NULL,
 };
@@ -296,18 +239,42 @@ const struct command cmd_log = {
 	.description =
 		"Prints one line for each attempt to change the image mounted "
 		"at MOUNTPOINT, or recorded in the ledger FILE, oldest first: "
-		"when, which process, what it tried, what it was answered, and "
-		"the path inside the image. Control characters in names are "
-		"shown escaped. Damage found in the image (damage) and "
-		"attempts that could not be recorded (lost) are shown too.\n"
+		"when, which process, what it tried, what it was answered, the "
+		"path inside the image, and the rule that refused it. Control "
+		"characters in names are shown escaped. Damage found in the "
+		"image (damage), attempts that were only counted (gap) or "
+		"could not be recorded (lost), and more are shown too; "
+		"--events shows all.\n"
+		"\n"
+		"Attempts that come fast share a record, and lines that are "
+		"alike but for their time are printed as one: \xc3\x97N says "
+		"how many attempts a line stands for. A record of several "
+		"names shows the folder they are in; --names gives each a line "
+		"of its own, in every format.\n"
 		"\n"
 		"MOUNTPOINT need not be mounted any more. A ledger is read "
 		"while a mount writes to it without holding it up.\n"
 		"\n"
-		"TIME is \"2026-11-22 14:30[:05]\" or \"14:30\" (local time), "
-		"2026-11-22T14:30:05Z, \"2026-11-22\", -2h, \"10m ago\", "
-		"today, yesterday, now or @SECONDS. GLOB has * and ? and "
-		"[a-z]; [*] is a star itself.\n"
+		"The formats of --output:\n"
+		"\n"
+		" short       TIME PID COMM OP ERR PATH RULE; the time is local\n"
+		" wide        the same with container, user, program, working\n"
+		"             folder, and who started it\n"
+		" json        JSON lines with everything that is known\n"
+		" ocsf        JSON lines by OCSF 1.9: File System Activity, with\n"
+		"             the record's hash in the ledger as attestation\n"
+		" ecs         JSON lines by the Elastic Common Schema 9\n"
+		" falco       JSON lines as Falco's alerts, for falcosidekick\n"
+		" csv         every column, by RFC 4180 with a header\n"
+		" timesketch  JSON lines for Timesketch\n"
+		"\n"
+		"In csv, texts are escaped as on a terminal (a backslash is "
+		"\\\\), so that a field is never longer than a line; and a text "
+		"that a spreadsheet would take for a formula, since it begins "
+		"with =, +, - or @, gets an apostrophe in front. In JSON, a "
+		"name that is no UTF-8 is escaped likewise, and its bytes are "
+		"in KEY_raw or path_raw in base64.\n"
+		"\n" LOG_FILTER_HELP "\n"
 		"\n"
 		"The exit code is 1 when no record matches.",
 	.options = options,

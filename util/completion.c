@@ -5,6 +5,8 @@
  */
 #include "util/completion.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "util/cmd.h"
@@ -35,6 +37,26 @@ static const char *value_kind(const char *value)
 	return "none";
 }
 
+/* "short|wide|json": all that an option takes. */
+static bool is_choice(const char *value)
+{
+	return islower((unsigned char)*value) && strchr(value, '|');
+}
+
+static void option_value(
+	FILE *f, const struct command *cmd, const char *name, const char *value)
+{
+	fprintf(f, "\t\t'%s':%s) ", cmd->name, name);
+	if (is_choice(value)) {
+		fputs("words='", f);
+		for (; *value; value++)
+			putc(*value == '|' ? ' ' : *value, f);
+		fputs("' ;;\n", f);
+	} else {
+		fprintf(f, "kind=%s ;;\n", value_kind(value));
+	}
+}
+
 static void option_words(FILE *f, const struct command *cmd)
 {
 	for (const struct opt *o = cmd->options; o && (o->name || o->letter);
@@ -53,14 +75,17 @@ static void option_values(FILE *f, const struct command *cmd)
 {
 	for (const struct opt *o = cmd->options; o && (o->name || o->letter);
 		o++) {
+		const char letter[] = {'-', o->letter, '\0'};
+		char name[64];
+
 		if (o->kind == OPT_FLAG)
 			continue;
 		if (o->letter)
-			fprintf(f, "\t\t'%s':-%c) kind=%s ;;\n", cmd->name,
-				o->letter, value_kind(o->value));
-		if (o->name)
-			fprintf(f, "\t\t'%s':--%s) kind=%s ;;\n", cmd->name,
-				o->name, value_kind(o->value));
+			option_value(f, cmd, letter, o->value);
+		if (!o->name)
+			continue;
+		(void)snprintf(name, sizeof(name), "--%s", o->name);
+		option_value(f, cmd, name, o->value);
 	}
 }
 

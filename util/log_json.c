@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A record of a ledger as a JSON object; see log_print.h. */
-#include "util/log_print.h"
-
+/*
+ * The format json: one object a line, with every column that is not null under
+ * its name (query_columns), and KEY_raw in base64 for names that are no UTF-8.
+ * "error" is the name of the errno, "cmdline" an array, "ancestors" the
+ * recorded parents of the process, nearest first, "names" the targets of a
+ * record that has several.
+ */
 #include <string.h>
 
+#include "util/log_map.h"
+#include "util/log_out.h"
+#include "util/log_record.h"
 #include "util/out.h"
 
 /* Takes value over, also when it is NULL for lack of memory. */
@@ -12,93 +19,47 @@ static int set(json_t *object, const char *key, json_t *value)
 	return json_object_set_new(object, key, value) < 0 ? -ENOMEM : 0;
 }
 
-static int set_time(json_t *object, const char *key, int64_t ns)
+static int set_raw(json_t *object, const char *key, const struct log_map *line,
+	const struct query_row *row)
 {
-	int64_t sec = ns / 1000000000, rest = ns % 1000000000;
-	char text[40];
+	struct log_map raw = {.column = line->column, .as = LOG_MAP_RAW};
+	char raw_key[64];
+	json_t *value;
+	int r = log_map_value(&raw, row, &value);
 
-	if (rest < 0) {
-		rest += 1000000000;
-		sec--;
-	}
-	out_time(sec, (uint32_t)rest, text);
-	return set(object, key, json_string(text));
+	(void)snprintf(raw_key, sizeof(raw_key), "%s_raw", key);
+	return r < 0 || !value ? r : set(object, raw_key, value);
 }
 
-static int set_digest(
-	json_t *object, const char *key, const struct query_cell *c)
+static int set_column(json_t *object, const char *key, enum query_column c,
+	const struct query_row *row)
 {
-	char hex[DIGEST_HEX_LEN + 1];
-	struct digest d;
+	struct log_map line = {.column = c,
+		.as = c == QUERY_CMDLINE ? LOG_MAP_WORDS : LOG_MAP_PLAIN};
+	enum query_kind kind = query_columns[c].kind;
+	json_t *value;
+	int r = log_map_value(&line, row, &value);
 
-	/* Only a forged ledger has another length. */
-	if (c->len != DIGEST_LEN)
-		return out_json_set_name(object, key, c->bytes, c->len);
-	memcpy(d.bytes, c->bytes, DIGEST_LEN);
-	digest_hex(&d, hex);
-	return set(object, key, json_string(hex));
-}
-
-/* The arguments, each of which ends with a NUL, as an array. */
-static json_t *arguments(const struct query_cell *c)
-{
-	json_t *array = json_array();
-	const char *p = c->bytes, *end = p + c->len;
-
-	while (array && p < end) {
-		size_t len = strnlen(p, (size_t)(end - p));
-
-		if (json_array_append_new(array, out_json_name(p, len)) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-		p += len + 1;
-	}
-	return array;
-}
-
-static int set_cmdline(json_t *object, const struct query_cell *c)
-{
-	int r = set(object, "cmdline", arguments(c));
-
-	if (r == 0 && !out_is_utf8(c->bytes, c->len))
-		r = set(object, "cmdline_raw",
-			out_json_base64(c->bytes, c->len));
+	if (r == 0 && value)
+		r = set(object, key, value);
+	/* Nothing is lost where a text had to be escaped. */
+	if (r == 0 && (kind == QUERY_NAME || kind == QUERY_TEXT))
+		r = set_raw(object, key, &line, row);
 	return r;
 }
 
-static int set_cell(json_t *object, const char *key, enum query_kind kind,
-	const struct query_cell *c)
+static int add_ancestor(json_t *array, const struct query_ancestor *a)
 {
-	if (c->null)
-		return 0;
-	switch (kind) {
-	case QUERY_NUMBER: return set(object, key, json_integer(c->number));
-	case QUERY_FLAG: return set(object, key, json_boolean(c->number));
-	case QUERY_TIME: return set_time(object, key, c->number);
-	case QUERY_DIGEST: return set_digest(object, key, c);
-	case QUERY_TEXT:
-	case QUERY_NAME: break;
-	}
-	return out_json_set_name(object, key, c->bytes, c->len);
-}
+	static const enum query_column columns[] = {QUERY_PID, QUERY_COMM,
+		QUERY_EXE, QUERY_EXE_DIGEST, QUERY_CMDLINE, QUERY_START_REAL};
+	json_t *object = json_object();
+	struct query_row row;
+	int r = 0;
 
-static int add_ancestor(void *arg, const struct query_ancestor *a)
-{
-	json_t *array = arg, *object = json_object();
-	int r = set(object, "pid", json_integer(a->pid));
-
-	if (r == 0)
-		r = set_cell(object, "comm", QUERY_NAME, &a->comm);
-	if (r == 0)
-		r = set_cell(object, "exe", QUERY_NAME, &a->exe);
-	if (r == 0)
-		r = set_cell(
-			object, "exe_digest", QUERY_DIGEST, &a->exe_digest);
-	if (r == 0 && !a->cmdline.null)
-		r = set_cmdline(object, &a->cmdline);
-	if (r == 0)
-		r = set_cell(object, "start_time", QUERY_TIME, &a->start_real);
+	log_ancestors_row(a, &row);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(columns); i++)
+		r = set_column(object, query_columns[columns[i]].name,
+			columns[i], &row);
 	if (r < 0) {
 		json_decref(object);
 		return r;
@@ -106,41 +67,65 @@ static int add_ancestor(void *arg, const struct query_ancestor *a)
 	return json_array_append_new(array, object) < 0 ? -ENOMEM : 0;
 }
 
-/* A new reference; NULL on failure, with the reason in *ret_error. */
-static json_t *read_ancestors(struct query *q, int64_t proc, int *ret_error)
+static int set_ancestors(
+	json_t *object, struct log_out *o, const struct query_row *row)
 {
-	json_t *array = json_array();
+	const struct log_ancestor_list *list;
+	int r = log_ancestors_get(&o->ancestors, o->query, row, &list);
+	json_t *array;
 
-	*ret_error =
-		array ? query_ancestors(q, proc, add_ancestor, array) : -ENOMEM;
-	if (*ret_error == 0)
-		return array;
+	if (r < 0 || row->cell[QUERY_PROC_ID].null)
+		return r;
+	array = json_array();
+	for (size_t i = 0; r == 0 && i < list->count; i++)
+		r = add_ancestor(array, &list->items[i]);
+	if (r == 0)
+		return set(object, "ancestors", array);
 	json_decref(array);
-	return NULL;
+	return r;
 }
 
-static int set_ancestors(json_t *object, struct log_json *j, struct query *q,
-	const struct query_cell *proc)
+static int add_name(void *arg, const struct query_target *t)
 {
-	size_t slot = (uint64_t)proc->number % ARRAY_LEN(j->known);
-	int r = 0;
+	json_t *array = arg, *object = json_object();
+	int r = object ? out_json_set_name(
+				 object, "path", t->path.bytes, t->path.len)
+		       : -ENOMEM;
 
-	if (proc->null)
-		return 0;
-	if (!j->known[slot].ancestors || j->known[slot].proc != proc->number) {
-		json_t *read = read_ancestors(q, proc->number, &r);
-
-		if (!read)
-			return r;
-		json_decref(j->known[slot].ancestors);
-		j->known[slot].ancestors = read;
-		j->known[slot].proc = proc->number;
+	if (r == 0 && !t->path2.null)
+		r = out_json_set_name(
+			object, "path2", t->path2.bytes, t->path2.len);
+	if (r == 0)
+		r = set(object, "count", json_integer(t->count));
+	if (r == 0)
+		r = set(object, "time", log_map_time(t->first));
+	if (r == 0 && t->count > 1)
+		r = set(object, "last_time", log_map_time(t->last));
+	if (r < 0) {
+		json_decref(object);
+		return r;
 	}
-	return set(object, "ancestors", json_incref(j->known[slot].ancestors));
+	return json_array_append_new(array, object) < 0 ? -ENOMEM : 0;
 }
 
-static int fill(json_t *object, struct log_json *j, struct query *q,
-	const struct query_row *row)
+static int set_names(
+	json_t *object, struct log_out *o, const struct query_row *row)
+{
+	const struct query_cell *targets = &row->cell[QUERY_TARGETS];
+	json_t *array;
+	int r;
+
+	if (targets->null || targets->number <= 1)
+		return 0;
+	array = json_array();
+	r = array ? query_targets(o->query, row, add_name, array) : -ENOMEM;
+	if (r == 0)
+		return set(object, "names", array);
+	json_decref(array);
+	return r;
+}
+
+static int fill(json_t *object, struct log_out *o, const struct query_row *row)
 {
 	const struct query_cell *cell = row->cell, *err = &cell[QUERY_ERRNO];
 	const char *error =
@@ -148,25 +133,20 @@ static int fill(json_t *object, struct log_json *j, struct query *q,
 	bool event = !cell[QUERY_TEXT_OF_EVENT].null;
 	int r = set(object, "type", json_string(event ? "event" : "attempt"));
 
-	for (int i = 0; r == 0 && i < QUERY_COLUMNS; i++) {
-		if (i == QUERY_CMDLINE && !cell[i].null)
-			r = set_cmdline(object, &cell[i]);
-		else
-			r = set_cell(object, query_columns[i].name,
-				query_columns[i].kind, &cell[i]);
-	}
+	for (int i = 0; r == 0 && i < QUERY_COLUMNS; i++)
+		r = set_column(object, query_columns[i].name,
+			(enum query_column)i, row);
 	if (r == 0 && error)
 		r = set(object, "error", json_string(error));
 	if (r == 0)
-		r = set_ancestors(object, j, q, &cell[QUERY_PROC_ID]);
-	return r;
+		r = set_ancestors(object, o, row);
+	return r < 0 ? r : set_names(object, o, row);
 }
 
-int log_json_print(
-	struct log_json *j, struct query *q, const struct query_row *row)
+static int print_row(struct log_out *o, const struct query_row *row)
 {
 	json_t *object = json_object();
-	int r = object ? fill(object, j, q, row) : -ENOMEM;
+	int r = object ? fill(object, o, row) : -ENOMEM;
 
 	if (r < 0) {
 		json_decref(object);
@@ -175,9 +155,8 @@ int log_json_print(
 	return out_json_line(stdout, object);
 }
 
-void log_json_done(struct log_json *j)
-{
-	for (size_t i = 0; i < ARRAY_LEN(j->known); i++)
-		json_decref(j->known[i].ancestors);
-	*j = (struct log_json){0};
-}
+const struct log_format log_out_json = {
+	.name = "json",
+	.what = "JSON lines with everything that is known",
+	.row = print_row,
+};

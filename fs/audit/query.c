@@ -5,7 +5,10 @@
 #include <assert.h>
 #include <string.h>
 
-#include "fs/audit/query_sql.h"
+#include "fs/audit/fetch.h"
+#include "fs/audit/find.h"
+#include "fs/audit/match.h"
+#include "fs/audit/pending.h"
 #include "fs/audit/reader.h"
 #include "fs/base/buf.h"
 #include "fs/db/db.h"
@@ -17,44 +20,34 @@ enum {
 
 struct query {
 	struct db *db;
-	struct db_stmt *forward, *backward, *nth, *ancestors, *version;
-	struct query_filter filter;
+	struct db_stmt *record[QUERY_TABLES], *ancestors, *version;
+
+	struct match match;
+	struct find find;
 	enum query_order order;
-	char *under, *below;   /* filter.under without and with a last '/' */
-	int64_t after, before; /* what is left: after < seq < before */
+	int64_t end;   /* number of the newest record that is looked at */
+	int64_t left;  /* records still to be given; < 0: all */
+	int64_t known; /* grows with the processes that there are */
 	int64_t seen_version;
 
-	/* Each row is one block of memory, its bytes behind it. */
-	struct query_row *rows[BATCH_ROWS];
+	struct query_row *rows[BATCH_ROWS]; /* owned */
 	size_t row_count, row_next;
+
+	/* As they were at the start; given from begin to end. */
+	struct pending pending;
+	size_t pending_begin, pending_end;
 };
 
 /* ---- opening ---- */
 
 static int prepare(struct query *q)
 {
-	const struct {
-		struct db_stmt **ret;
-		int (*text)(struct buf *);
-	} all[] = {
-		{&q->forward, query_sql_forward},
-		{&q->backward, query_sql_backward},
-		{&q->nth, query_sql_nth},
-		{&q->ancestors, query_sql_ancestors},
-		{&q->version, query_sql_version},
-	};
-	int r = 0;
+	int r = db_prepare(q->db, QUERY_SQL_ANCESTORS, &q->ancestors);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(all); i++) {
-		_cleanup_buf_ struct buf sql;
-
-		buf_init(&sql, QUERY_SQL_MAX);
-		r = all[i].text(&sql);
-		if (r == 0)
-			r = buf_add(&sql, "", 1);
-		if (r == 0)
-			r = db_prepare(q->db, sql.data, all[i].ret);
-	}
+	if (r == 0)
+		r = db_prepare(q->db, QUERY_SQL_VERSION, &q->version);
+	for (int i = 0; r == 0 && i < QUERY_TABLES; i++)
+		r = fetch_prepare(q->db, i, &q->record[i]);
 	return r;
 }
 
@@ -82,84 +75,51 @@ static void drop_rows(struct query *q)
 	q->row_next = 0;
 }
 
+/* Let go of the filter and of all that was found. */
+static void stop(struct query *q)
+{
+	drop_rows(q);
+	pending_done(&q->pending);
+	find_done(&q->find);
+	match_done(&q->match);
+	q->pending_begin = q->pending_end = 0;
+}
+
 void query_close(struct query *q)
 {
 	if (!q)
 		return;
-	drop_rows(q);
-	db_stmt_free(q->forward);
-	db_stmt_free(q->backward);
-	db_stmt_free(q->nth);
+	stop(q);
+	for (int i = 0; i < QUERY_TABLES; i++)
+		db_stmt_free(q->record[i]);
 	db_stmt_free(q->ancestors);
 	db_stmt_free(q->version);
 	db_close(q->db);
-	free(q->under);
-	free(q->below);
 	free(q);
 }
 
 const char *query_error(struct query *q)
 {
-	return db_error(q->db);
+	return *q->match.diag.text ? q->match.diag.text : db_error(q->db);
 }
 
 /* ---- running ---- */
 
-/* "/etc/" and "/etc" are the same folder; "/" holds everything. */
-static int set_under(struct query *q, const char *under)
+/* fn in a reading transaction: all that it sees is of one moment. */
+static int at_one_moment(struct query *q, int (*fn)(struct query *q))
 {
-	free(take_ptr(q->under));
-	free(take_ptr(q->below));
-	if (!under)
-		return 0;
+	int r = db_exec(q->db, "BEGIN");
 
-	size_t len = strlen(under);
+	if (r == 0)
+		r = fn(q);
+	if (r >= 0) {
+		int end = db_exec(q->db, "COMMIT");
 
-	while (len > 0 && under[len - 1] == '/')
-		len--;
-	if (asprintf(&q->under, "%.*s", (int)len, under) < 0) {
-		q->under = NULL;
-		return -ENOMEM;
+		r = end < 0 ? end : r;
 	}
-	if (asprintf(&q->below, "%s/", q->under) < 0) {
-		q->below = NULL;
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* In the order of enum query_sql_parameter. */
-static void bind(struct query *q, struct db_stmt *s, int64_t limit)
-{
-	const struct query_filter *f = &q->filter;
-	bool any = !f->ops && !f->events;
-	bool of_process = f->pid || f->has_uid || f->comm;
-	uint64_t events = any && !of_process ? ~0ull : f->events;
-
-	db_bind_int(s, q->after);
-	db_bind_int(s, q->before);
-	db_bind_int(s, f->since);
-	db_bind_int(s, f->until ? f->until : INT64_MAX);
-	db_bind_text(s, f->path);
-	db_bind_bytes(s, q->under, q->under ? strlen(q->under) : 0);
-	db_bind_bytes(s, q->below, q->below ? strlen(q->below) : 0);
-	db_bind_int(s, any ? -1 : (int64_t)f->ops);
-	db_bind_int(s, (int64_t)events);
-	if (f->pid)
-		db_bind_int(s, f->pid);
-	else
-		db_bind_null(s);
-	if (f->has_uid)
-		db_bind_int(s, f->uid);
-	else
-		db_bind_null(s);
-	db_bind_bytes(s, f->comm, f->comm ? strlen(f->comm) : 0);
-	db_bind_int(s, limit);
-}
-
-static int newest(struct query *q, int64_t *ret)
-{
-	return db_exec_int(q->db, QUERY_SQL_NEWEST, ret);
+	if (r < 0)
+		db_rollback(q->db);
+	return r;
 }
 
 static int read_version(struct query *q, int64_t *ret)
@@ -172,156 +132,239 @@ static int read_version(struct query *q, int64_t *ret)
 	return r < 0 ? r : 0;
 }
 
-/* Leave out all but the last ones that match. */
-static int skip_to_last(struct query *q, int64_t last)
+/* Look up the processes of the filter again when there are new ones. */
+static int look_up(struct query *q)
 {
-	bind(q, q->nth, last);
+	int64_t known;
+	int r = db_exec_int(q->db,
+		"SELECT coalesce((SELECT max(id) FROM proc), 0)"
+		" + coalesce((SELECT max(id) FROM mount), 0)",
+		&known);
 
-	int r = db_next(q->nth);
+	if (r < 0 || known == q->known)
+		return r;
+	q->known = known;
+	return match_look_up(&q->match, q->db);
+}
 
-	/* None matches, or none is wanted: what is there is passed over. */
-	if (r > 0 && db_is_null(q->nth, 0))
-		q->after = q->before - 1;
-	else if (r > 0)
-		q->after = db_int(q->nth, 0) - 1;
-	db_rewind(q->nth);
-	return r < 0 ? r : 0;
+/* Everything that must be of one moment; see query.h. */
+static int look(struct query *q)
+{
+	int r = db_exec_int(q->db, QUERY_SQL_NEWEST, &q->end);
+
+	if (r == 0 && q->end == INT64_MAX)
+		q->end--; /* nobody has as many, and it must end somewhere */
+	if (r == 0)
+		r = look_up(q);
+	if (r == 0)
+		r = pending_read(&q->pending, q->db, &q->match);
+	return r;
+}
+
+/* The number before that of the first of the last records that match. */
+static int skip_to_last(struct query *q, int64_t last, int64_t *ret_after)
+{
+	enum query_table table;
+	int64_t seq = q->end + 1;
+	int r = last > 0 ? find_begin(&q->find, QUERY_BACKWARD, 0, q->end + 1)
+			 : 0;
+
+	while (r == 0 && last > 0) {
+		r = find_next(&q->find, &seq, &table);
+		if (r == FIND_FOUND)
+			last--;
+		if (r < 0 || r == FIND_END)
+			break;
+		r = 0;
+	}
+	*ret_after = seq - 1;
+	return r;
+}
+
+/* Of the last ones, open records are the very last. */
+static void take_pending(struct query *q, int64_t *last)
+{
+	size_t count = q->pending.count;
+
+	if (*last >= 0 && (uint64_t)*last < count)
+		count = (size_t)*last;
+	q->pending_begin = q->pending.count - count;
+	q->pending_end = q->pending.count;
+	if (*last >= 0)
+		*last -= (int64_t)count;
 }
 
 int query_start(struct query *q, const struct query_filter *filter,
 	enum query_order order, int64_t last)
 {
-	int64_t end = 0;
+	int64_t after = 0;
 
-	drop_rows(q);
-	q->filter = *filter;
+	stop(q);
 	q->order = order;
+	q->known = -1;
 
-	int r = set_under(q, filter->under);
+	int r = match_init(&q->match, filter);
 
 	/* Before the end is looked up: what comes in between is then new. */
 	if (r == 0)
 		r = read_version(q, &q->seen_version);
 	if (r == 0)
-		r = newest(q, &end);
+		r = at_one_moment(q, look);
+	if (r == 0)
+		r = find_init(&q->find, q->db, &q->match, q->end + 1);
 	if (r < 0)
 		return r;
-	q->after = 0;
-	q->before = end < INT64_MAX ? end + 1 : end;
-	return last < 0 ? 0 : skip_to_last(q, last);
+	take_pending(q, &last);
+	q->left = last;
+	if (last >= 0 && order == QUERY_FORWARD) {
+		q->left = -1;
+		r = skip_to_last(q, last, &after);
+	}
+	return r < 0 ? r : find_begin(&q->find, order, after, q->end + 1);
+}
+
+static int look_for_more(struct query *q)
+{
+	int r = db_exec_int(q->db, QUERY_SQL_NEWEST, &q->end);
+
+	return r < 0 ? r : look_up(q);
 }
 
 int query_more(struct query *q)
 {
-	int64_t version, end;
+	int64_t version, end = q->end;
 
-	assert(q->order == QUERY_FORWARD);
+	assert(q->order == QUERY_FORWARD && q->match.filter.closed);
 
 	int r = read_version(q, &version);
 
 	if (r < 0 || version == q->seen_version)
 		return r;
-	r = newest(q, &end);
+	r = at_one_moment(q, look_for_more);
 	if (r < 0)
 		return r;
 	q->seen_version = version;
-	if (end < q->before || end == INT64_MAX)
+	if (q->end <= end || q->end == INT64_MAX) {
+		q->end = end;
 		return 0;
-	q->before = end + 1;
-	return 1;
+	}
+	r = find_begin(&q->find, QUERY_FORWARD, end, q->end + 1);
+	return r < 0 ? r : 1;
 }
 
 /* ---- rows ---- */
 
-static void get_cell(struct db_stmt *s, int column, enum query_kind kind,
-	struct query_cell *ret)
-{
-	*ret = (struct query_cell){.null = db_is_null(s, column)};
-	if (ret->null)
-		return;
-	if (kind == QUERY_NUMBER || kind == QUERY_FLAG || kind == QUERY_TIME)
-		ret->number = db_int(s, column);
-	else
-		ret->bytes = db_bytes(s, column, &ret->len);
-}
-
-/* Copy the row that the statement is at. Its length is SQLite's to bound. */
-static int keep_row(struct query *q, struct db_stmt *s, size_t *ret_bytes)
-{
-	struct query_row borrowed;
-	size_t bytes = 0;
-
-	for (int i = 0; i < QUERY_COLUMNS; i++) {
-		get_cell(s, i, query_columns[i].kind, &borrowed.cell[i]);
-		bytes += borrowed.cell[i].len;
-	}
-
-	struct query_row *row = malloc(sizeof(*row) + bytes);
-
-	if (!row)
-		return -ENOMEM;
-
-	char *to = (char *)(row + 1);
-
-	*row = borrowed;
-	for (int i = 0; i < QUERY_COLUMNS; i++) {
-		struct query_cell *c = &row->cell[i];
-
-		if (!c->bytes)
-			continue;
-		c->bytes = memcpy(to, c->bytes, c->len);
-		to += c->len;
-	}
-	q->rows[q->row_count++] = row;
-	*ret_bytes += bytes;
-	return 0;
-}
-
+/* A batch of rows: what find_next gave last, or -errno. */
 static int fill(struct query *q)
 {
-	struct db_stmt *s =
-		q->order == QUERY_FORWARD ? q->forward : q->backward;
+	enum query_table table;
 	size_t bytes = 0;
-	int r;
+	int64_t seq;
+	int r = FIND_FOUND;
 
-	drop_rows(q);
-	bind(q, s, BATCH_ROWS);
-	while ((r = db_next(s)) > 0) {
-		r = keep_row(q, s, &bytes);
-		if (r < 0 || q->row_count == BATCH_ROWS || bytes > BATCH_BYTES)
-			break;
+	while (q->row_count < BATCH_ROWS && bytes < BATCH_BYTES &&
+		q->left != 0) {
+		r = find_next(&q->find, &seq, &table);
+		if (r != FIND_FOUND)
+			return r;
+		r = fetch_record(q->record[table], seq, NULL,
+			&q->rows[q->row_count], &bytes);
+		if (r < 0)
+			return r;
+		/* 0: retention has removed it meanwhile. */
+		q->row_count += (size_t)r;
+		if (q->left > 0)
+			q->left -= r;
 	}
-	db_rewind(s);
-	return r;
+	return q->left == 0 ? FIND_END : FIND_FOUND;
+}
+
+static bool next_pending(struct query *q, const struct query_row **ret)
+{
+	if (q->pending_begin == q->pending_end)
+		return false;
+	*ret = q->order == QUERY_FORWARD ? q->pending.rows[q->pending_begin++]
+					 : q->pending.rows[--q->pending_end];
+	return true;
 }
 
 int query_next(struct query *q, const struct query_row **ret)
 {
+	if (q->order == QUERY_BACKWARD && next_pending(q, ret))
+		return 1;
 	if (q->row_next == q->row_count) {
-		int r = fill(q);
+		int r;
 
+		drop_rows(q);
+		do
+			r = at_one_moment(q, fill);
+		while (r > 0 && q->row_count == 0);
 		if (r < 0)
 			return r;
-		if (q->row_count == 0) {
-			/* Nothing up to here matches: go on from here. */
-			if (q->order == QUERY_FORWARD)
-				q->after = q->before - 1;
-			return 0;
-		}
+		if (q->row_count == 0)
+			return q->order == QUERY_FORWARD &&
+			       next_pending(q, ret);
+	}
+	*ret = q->rows[q->row_next++];
+	return 1;
+}
+
+/* ---- targets ---- */
+
+struct visit {
+	const struct match *match;
+	int (*fn)(void *arg, const struct query_target *t);
+	void *arg;
+	bool stopped; /* by fn */
+};
+
+static int visit_name(void *arg, const struct names_entry *e)
+{
+	struct visit *v = arg;
+	const struct query_target t = {
+		.path = {.bytes = e->path, .len = e->len},
+		.path2 = {.null = !e->path2, .bytes = e->path2, .len = e->len2},
+		.count = e->count,
+		.first = e->t_first,
+		.last = e->t_last,
+	};
+
+	if (v->match->by_path &&
+		!match_target(v->match, e->path, e->len, e->path2, e->len2))
+		return 0;
+
+	int r = v->fn(v->arg, &t);
+
+	v->stopped = r != 0;
+	return r;
+}
+
+int query_targets(struct query *q, const struct query_row *row,
+	int (*fn)(void *arg, const struct query_target *t), void *arg)
+{
+	const struct query_cell *cell = row->cell;
+	struct visit v = {&q->match, fn, arg, false};
+
+	if (row->names.null) {
+		const struct query_target t = {
+			.path = cell[QUERY_PATH],
+			.path2 = cell[QUERY_PATH2],
+			.count = cell[QUERY_COUNT].number,
+			.first = cell[QUERY_T_REAL].number,
+			.last = cell[cell[QUERY_T_LAST].null ? QUERY_T_REAL
+							     : QUERY_T_LAST]
+					.number,
+		};
+
+		return fn(arg, &t);
 	}
 
-	const struct query_row *row = q->rows[q->row_next++];
-	int64_t seq = row->cell[QUERY_SEQ].number;
+	int r = names_read(q->match.names, row->names.bytes, row->names.len,
+		cell[QUERY_T_REAL].number, visit_name, &v);
 
-	/* A damaged tree of pages can lead back to where we were. */
-	if (seq <= q->after || seq >= q->before)
-		return -EBADMSG;
-	if (q->order == QUERY_FORWARD)
-		q->after = seq;
-	else
-		q->before = seq;
-	*ret = row;
-	return 1;
+	return r == -EBADMSG && !v.stopped
+		       ? match_malformed(&q->match, cell[QUERY_SEQ].number)
+		       : r;
 }
 
 int query_ancestors(struct query *q, int64_t proc_id,
@@ -334,11 +377,11 @@ int query_ancestors(struct query *q, int64_t proc_id,
 	while ((r = db_next(s)) > 0) {
 		struct query_ancestor a = {.pid = db_int(s, 0)};
 
-		get_cell(s, 1, QUERY_NAME, &a.comm);
-		get_cell(s, 2, QUERY_NAME, &a.exe);
-		get_cell(s, 3, QUERY_DIGEST, &a.exe_digest);
-		get_cell(s, 4, QUERY_NAME, &a.cmdline);
-		get_cell(s, 5, QUERY_TIME, &a.start_real);
+		fetch_cell(s, 1, QUERY_NAME, &a.comm);
+		fetch_cell(s, 2, QUERY_NAME, &a.exe);
+		fetch_cell(s, 3, QUERY_DIGEST, &a.exe_digest);
+		fetch_cell(s, 4, QUERY_NAME, &a.cmdline);
+		fetch_cell(s, 5, QUERY_TIME, &a.start_real);
 		r = fn(arg, &a);
 		if (r != 0)
 			break;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The SQL of query.c: every text is made from one table of columns. */
+/* The SQL that gives whole records: every text is made from one table of
+ * columns. */
 #ifndef FS_AUDIT_QUERY_SQL_H
 #define FS_AUDIT_QUERY_SQL_H
 
@@ -7,23 +8,27 @@
 
 #define QUERY_SQL_MAX 16384
 
-/*
- * Records and filters, in order of seq; parameters:
- * 1 after seq, 2 before seq, 3 since, 4 until, 5 path GLOB, 6 under, 7 the
- * same with '/', 8 bits of ops, 9 bits of events, 10 pid, 11 uid, 12 comm,
- * 13 limit. NULL for 5, 6, 10, 11 and 12: any.
- */
-int query_sql_forward(struct buf *ret) must_check;
-int query_sql_backward(struct buf *ret) must_check;
+enum query_table { QUERY_ATTEMPT, QUERY_EVENT, QUERY_FOLD, QUERY_TABLES };
 
-/* seq of the first of the last LIMIT records that match; same parameters. */
-int query_sql_nth(struct buf *ret) must_check;
+/*
+ * One record: the columns of query_columns in their order, then its packed
+ * targets. Parameter 1: seq, or the id of a fold. Ends with a NUL.
+ */
+int query_sql_record(struct buf *ret, enum query_table table) must_check;
 
 /* Ancestors of process 1: tgid, comm, exe, exe_digest, cmdline, start_real. */
-int query_sql_ancestors(struct buf *ret) must_check;
+#define QUERY_SQL_ANCESTORS                                         \
+	/* The depth ends a ring of parents in a forged file. */    \
+	"WITH RECURSIVE up(id, depth) AS ("                         \
+	" SELECT parent_id, 1 FROM proc WHERE id = ?1"              \
+	" UNION ALL SELECT p.parent_id, depth + 1"                  \
+	" FROM up JOIN proc AS p ON p.id = up.id WHERE depth < 16)" \
+	" SELECT p.tgid, p.comm, p.exe, p.exe_digest, p.cmdline,"   \
+	" p.start_real FROM up JOIN proc AS p ON p.id = up.id"      \
+	" ORDER BY up.depth"
 
 /* A number that changes when another connection commits. */
-int query_sql_version(struct buf *ret) must_check;
+#define QUERY_SQL_VERSION "PRAGMA data_version"
 
 #define QUERY_SQL_NEWEST                                          \
 	"SELECT max(coalesce((SELECT max(seq) FROM attempt), 0)," \

@@ -209,9 +209,9 @@ const struct mountinfo *mountinfo_walk(
 	return cur;
 }
 
-static int copy_of(const struct mountinfo *m, struct mountinfo *ret)
+int mountinfo_copy(const struct mountinfo *m, struct mountinfo *ret)
 {
-	*ret = (struct mountinfo){
+	struct mountinfo copy = {
 		.id = m->id,
 		.parent = m->parent,
 		.root = strdup(m->root),
@@ -223,11 +223,13 @@ static int copy_of(const struct mountinfo *m, struct mountinfo *ret)
 		.major = m->major,
 		.minor = m->minor,
 	};
-	if (ret->root && ret->dir && ret->options && ret->fstype &&
-		ret->source && ret->super)
-		return 0;
-	mountinfo_done(ret);
-	return -ENOMEM;
+	if (!copy.root || !copy.dir || !copy.options || !copy.fstype ||
+		!copy.source || !copy.super) {
+		mountinfo_done(&copy);
+		return -ENOMEM;
+	}
+	*ret = copy;
+	return 0;
 }
 
 int mountinfo_find_absolute(const char *dir, struct mountinfo *ret)
@@ -238,7 +240,7 @@ int mountinfo_find_absolute(const char *dir, struct mountinfo *ret)
 		r == 0 ? mountinfo_walk(&list, dir) : NULL;
 
 	if (top && strcmp(top->dir, dir) == 0) {
-		r = copy_of(top, ret);
+		r = mountinfo_copy(top, ret);
 		r = r < 0 ? r : 1;
 	}
 	mountinfo_list_done(&list);

@@ -24,6 +24,9 @@ struct mountinfo {
 
 void mountinfo_done(struct mountinfo *m);
 
+/* 0 or -ENOMEM. */
+int mountinfo_copy(const struct mountinfo *m, struct mountinfo *ret) must_check;
+
 /*
  * What is mounted on dir, which may be relative or a link; of several the one
  * on top, and not one that another mount hides. The mounted file system is not

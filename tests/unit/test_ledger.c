@@ -157,7 +157,7 @@ static void check_event(void *arg, const struct query_row *row)
 	same_text(&row->cell[QUERY_OP], "damage");
 	same_text(&row->cell[QUERY_PATH], "/bin/sh");
 	same_text(&row->cell[QUERY_TEXT_OF_EVENT], "frame 3");
-	assert_int_equal(row->cell[QUERY_COUNT_OF_EVENT].number, 1);
+	assert_int_equal(row->cell[QUERY_COUNT].number, 1);
 	assert_true(row->cell[QUERY_ERRNO].null);
 }
 
@@ -451,7 +451,7 @@ static void count_losses(void *arg, const struct query_row *row)
 		return;
 	}
 	same_text(&row->cell[QUERY_OP], "lost");
-	c->lost += row->cell[QUERY_COUNT_OF_EVENT].number;
+	c->lost += row->cell[QUERY_COUNT].number;
 }
 
 /*
