@@ -143,12 +143,12 @@ static int read_key_of(struct check *c, uint64_t size, struct note_key *ret)
 	return r < 0 ? r : 1;
 }
 
-static int read_boot_offset(struct check *c)
+static int read_last_time(struct check *c)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *s = NULL;
 	char boot[64], now[STORE_BOOT_ID];
 	int r = db_prepare(c->db,
-		"SELECT r.t_real - r.t_boot, m.boot_id FROM"
+		"SELECT r.t_real, r.t_boot, m.boot_id FROM"
 		" (SELECT * FROM (SELECT seq, mount_id, t_real, t_boot"
 		" FROM attempt ORDER BY seq DESC LIMIT 1)"
 		" UNION ALL SELECT * FROM (SELECT seq, mount_id, t_real,"
@@ -162,10 +162,10 @@ static int read_boot_offset(struct check *c)
 	if (r <= 0)
 		return r;
 	store_boot_id(now);
-	if (*now && take_text(s, 1, boot, sizeof(boot)) == 0 &&
+	if (*now && take_text(s, 2, boot, sizeof(boot)) == 0 &&
 		strcmp(boot, now) == 0) {
-		c->s->has_offset = true;
-		c->s->offset = db_int(s, 0);
+		c->s->has_last = true;
+		c->s->last = (struct store_time){db_int(s, 0), db_int(s, 1)};
 	}
 	return 0;
 }
@@ -206,6 +206,8 @@ static void check_key(struct check *c)
 {
 	struct start *s = c->s;
 	int64_t number = (int64_t)s->key.number;
+	bool same =
+		memcmp(s->key.key.key, s->epoch_key.key, SIGN_PUBLIC_LEN) == 0;
 
 	if (!s->has_key)
 		find(c, START_NO_KEY, "its key file %s-key is missing",
@@ -214,21 +216,21 @@ static void check_key(struct check *c)
 		find(c, START_OTHER_KEY,
 			"its key file is that of another ledger, %s",
 			s->key.origin);
-	else if (number > s->epoch)
-		find(c, START_ROLLED_BACK,
-			"it is an older copy: it ends with key %" PRId64
-			", its key file has key %" PRId64,
-			s->epoch, number);
-	else if (was_handed_over(s))
-		return;
-	else if (number < s->epoch)
+	else if (number < s->epoch && !was_handed_over(s))
 		find(c, START_OTHER_KEY,
 			"its key file is an old one: it has key %" PRId64
 			", the ledger ends with key %" PRId64,
 			number, s->epoch);
-	else if (memcmp(s->key.key.key, s->epoch_key.key, SIGN_PUBLIC_LEN) != 0)
+	else if (number == s->epoch && !same)
 		find(c, START_OTHER_KEY,
 			"its key file has another key than the ledger");
+	else
+		s->key_fits = true;
+	if (number > s->epoch && s->key_fits)
+		find(c, START_ROLLED_BACK,
+			"it is an older copy: it ends with key %" PRId64
+			", its key file has key %" PRId64,
+			s->epoch, number);
 }
 
 /* ---- the newest checkpoint ---- */
@@ -309,7 +311,7 @@ static int check_root(struct check *c, uint64_t size, const struct digest *want)
 static int check_tree(struct check *c)
 {
 	struct start *s = c->s;
-	bool remembers = s->has_key && !is_fault(c) && s->key.size > 0;
+	bool remembers = s->key_fits && s->key.size > 0;
 
 	if (s->signed_size > s->size) {
 		find(c, START_CUT,
@@ -466,7 +468,7 @@ static int look(struct check *c, struct diag *diag)
 	if (r == 0)
 		r = check_end(c);
 	if (r == 0)
-		r = read_boot_offset(c);
+		r = read_last_time(c);
 	if (r < 0)
 		return sql_failed(c, r, diag);
 	if (c->s->size > c->s->signed_size)
