@@ -7,7 +7,8 @@
  * an entry that lies on their own stack. The one at the head of the queue
  * leads: it takes a batch from the head (its own entry first), writes it in one
  * transaction, wakes its followers and passes the lead to the new head. Nobody
- * leads twice, so nobody works for others without bound.
+ * leads twice, so nobody works for others without bound. Work on the database
+ * (work.h) stands in the same queue, and is a batch of its own.
  *
  * Moves of an entry: QUEUED -> LEADING (it is at the head and nobody leads)
  * -> DONE, or QUEUED -> DONE (a leader took it into its batch).
@@ -21,18 +22,24 @@
 
 #include "fs/ledger/claim.h"
 #include "fs/ledger/store.h"
+#include "fs/ledger/work.h"
 #include "fs/who/proc.h"
 
 enum { BATCH = 256 };
 
 enum entry_state { QUEUED, LEADING, DONE };
 
-/* One call; on the caller's stack. */
+typedef int (*work_fn)(struct store *s, void *arg);
+
+/* One call; on the caller's stack. It has an attempt, an event or work. */
 struct entry {
-	const struct ledger_attempt *attempt; /* NULL: an event */
+	const struct ledger_attempt *attempt;
 	const struct store_event *event;
-	struct proc *proc; /* or NULL */
+	work_fn work;
+	void *work_arg;
+	struct proc *proc; /* of an attempt, or NULL */
 	struct store_time at;
+	struct store_effect effect; /* of an attempt; the leader's */
 
 	enum entry_state state; /* this and what follows: ledger.lock */
 	int result;
@@ -92,10 +99,13 @@ static int store_lost(struct ledger *l)
 	return store_event(l->store, &e, &now);
 }
 
-static int store_entry(struct ledger *l, const struct entry *e)
+static int store_entry(struct ledger *l, struct entry *e)
 {
-	return e->attempt ? store_attempt(l->store, e->attempt, &e->at, e->proc)
-			  : store_event(l->store, e->event, &e->at);
+	if (e->work)
+		return e->work(l->store, e->work_arg);
+	if (e->event)
+		return store_event(l->store, e->event, &e->at);
+	return store_attempt(l->store, e->attempt, &e->at, e->proc, &e->effect);
 }
 
 static void count_lost(struct ledger *l, const struct entry *batch, int error)
@@ -113,13 +123,13 @@ static void count_lost(struct ledger *l, const struct entry *batch, int error)
 }
 
 /* All of a batch, or nothing of it. */
-static int try_batch(struct ledger *l, const struct entry *batch)
+static int try_batch(struct ledger *l, struct entry *batch)
 {
 	int r = store_begin(l->store);
 
 	if (r == 0)
 		r = store_lost(l);
-	for (const struct entry *e = batch; r == 0 && e; e = e->next)
+	for (struct entry *e = batch; r == 0 && e; e = e->next)
 		r = store_entry(l, e);
 	if (r == 0)
 		r = store_commit(l->store);
@@ -128,16 +138,16 @@ static int try_batch(struct ledger *l, const struct entry *batch)
 	return r;
 }
 
-static int write_batch(struct ledger *l, const struct entry *batch)
+static int write_batch(struct ledger *l, struct entry *batch)
 {
 	int r = try_batch(l, batch);
 
-	if (r == -ENOSPC && store_reclaim(l->store) == 0)
+	if (r == -ENOSPC && store_reclaim(l->store) == 0 && !batch->work)
 		r = try_batch(l, batch);
-	if (r < 0)
-		count_lost(l, batch, r);
-	else
+	if (r == 0)
 		l->lost = (struct lost){0};
+	else if (!batch->work)
+		count_lost(l, batch, r);
 	return r;
 }
 
@@ -153,13 +163,16 @@ static void enqueue(struct ledger *l, struct entry *e)
 	l->tail = e;
 }
 
-/* Cut up to BATCH entries off the head. */
+/* Cut up to BATCH entries off the head, or work alone. */
 static struct entry *take_batch(struct ledger *l)
 {
 	struct entry *first = l->head, *last = first;
 
-	for (int n = 1; n < BATCH && last->next; n++)
+	for (int n = 1; n < BATCH && last->next; n++) {
+		if (first->work || last->next->work)
+			break;
 		last = last->next;
+	}
 	l->head = last->next;
 	if (!l->head)
 		l->tail = NULL;
@@ -249,6 +262,34 @@ int ledger_event(struct ledger *l, enum ledger_event kind, const char *path,
 	return submit(l, &e);
 }
 
+int ledger_work(struct ledger *l, work_fn fn, void *arg)
+{
+	struct entry e = {.work = fn, .work_arg = arg};
+
+	return submit(l, &e);
+}
+
+/* What was created for nothing is removed again. */
+static int open_store(struct ledger *l, const struct ledger_mount *mount,
+	const struct ledger_options *opt, struct diag *diag)
+{
+	unsigned flags = (opt->fsync ? STORE_FSYNC : 0) |
+			 (opt->recover ? STORE_RECOVER : 0);
+	int r = store_open(l->claim.path, flags, &l->store, diag);
+
+	if (r == 0) {
+		r = claim_check(&l->claim, diag);
+		if (r < 0)
+			return r;
+		r = store_start(l->store, mount, diag);
+	}
+	if (r < 0) {
+		store_close(take_ptr(l->store));
+		claim_undo(&l->claim);
+	}
+	return r;
+}
+
 int ledger_open(const char *path, const struct ledger_mount *mount,
 	const struct ledger_options *opt, struct ledger **ret,
 	struct diag *diag)
@@ -268,12 +309,7 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 
 	if (r < 0)
 		return r;
-	r = store_open(l->claim.path, mount, opt->fsync, &l->store, diag);
-	if (r < 0) {
-		claim_undo(&l->claim);
-		return r;
-	}
-	r = claim_check(&l->claim, diag);
+	r = open_store(l, mount, opt, diag);
 	if (r < 0)
 		return r;
 	r = proc_table_new(&procs, &l->procs);
@@ -295,6 +331,8 @@ static void end_mount(struct ledger *l)
 	if (r == 0)
 		r = store_lost(l);
 	if (r == 0)
+		r = store_close_folds(l->store, now.boot, true);
+	if (r == 0)
 		r = store_event(l->store, &end, &now);
 	if (r == 0)
 		r = store_commit(l->store);
@@ -309,7 +347,7 @@ void ledger_close(struct ledger *l)
 	if (!l)
 		return;
 	assert(!l->head && !l->led); /* no call is under way */
-	if (l->store)
+	if (l->store && store_mount_id(l->store))
 		end_mount(l);
 	store_close(l->store);
 	proc_table_free(l->procs);

@@ -10,10 +10,10 @@
 #include "fs/ledger/store.h"
 
 /*
- * Run fn inside a transaction of the one writer, and commit: 0, or what fn or
- * the commit gave, and then nothing of it is stored. Other attempts of the same
- * batch share the transaction; when it fails as a whole, fn is not run again.
- * Thread-safe; fn must be short, since attempts wait for it.
+ * Run fn inside a transaction of the one writer, of its own, and commit: 0, or
+ * what fn or the commit gave, and then nothing of it is stored; fn is not run
+ * again. Thread-safe; fn must be short, since attempts wait for it, and may not
+ * call the ledger.
  */
 int ledger_work(struct ledger *l, int (*fn)(struct store *s, void *arg),
 	void *arg) must_check;

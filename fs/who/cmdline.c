@@ -2,7 +2,7 @@
 /*
  * The helper thread behind cmdline.h. Its slot moves
  *
- *	FREE -> ASKED	cmdline_get puts a descriptor in
+ *	FREE -> ASKED	cmdline_get puts a folder and a name in
  *	ASKED -> DONE	the helper has read it
  *	DONE -> FREE	the asker has taken the result
  *	ASKED -> STUCK	the asker's time is over, it has left
@@ -11,6 +11,7 @@
 #include "fs/who/cmdline.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -27,12 +28,13 @@ struct cmdline {
 	uint64_t bound_ns;
 
 	pthread_mutex_t lock;  /* protects what follows */
-	pthread_cond_t ask;    /* helper: fd or stopping was set */
+	pthread_cond_t ask;    /* helper: dir or stopping was set */
 	pthread_cond_t answer; /* askers: the slot became DONE, STUCK or FREE */
 	enum slot slot;
 	bool stopping;
 	int users; /* the owner and the helper; the last one frees */
-	int fd;	   /* what to read next, owned by the helper; or -1 */
+	int dir;   /* what to read below next, owned by the helper; or -1 */
+	const char *name;
 	size_t len;
 	ssize_t result;
 	char buf[CMDLINE_MAX + 1];
@@ -58,17 +60,26 @@ static void unuse(struct cmdline *c)
 	free(c);
 }
 
+static ssize_t read_below(
+	struct cmdline *c, int dir, const char *name, size_t len)
+{
+	_cleanup_close_ int owned = dir;
+	_cleanup_close_ int fd = openat(owned, name, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : c->read(c->arg, fd, c->buf, len);
+}
+
 /* One read, without the lock. */
 static void serve(struct cmdline *c)
 {
+	const char *name = c->name;
 	size_t len = c->len;
-	int fd = take_fd(c->fd);
+	int dir = take_fd(c->dir);
 
 	pthread_mutex_unlock(&c->lock);
 
-	ssize_t n = c->read(c->arg, fd, c->buf, len);
+	ssize_t n = read_below(c, dir, name, len);
 
-	(void)close(fd); /* only read from */
 	pthread_mutex_lock(&c->lock);
 	c->result = n;
 	c->slot = c->slot == STUCK ? FREE : DONE;
@@ -81,13 +92,13 @@ static void *helper(void *arg)
 
 	pthread_mutex_lock(&c->lock);
 	while (!c->stopping) {
-		if (c->fd >= 0)
+		if (c->dir >= 0)
 			serve(c);
 		else
 			pthread_cond_wait(&c->ask, &c->lock);
 	}
-	if (c->fd >= 0)
-		(void)close(c->fd); /* nobody waits for it any more */
+	if (c->dir >= 0)
+		(void)close(c->dir); /* nobody waits for it any more */
 	unuse(c);
 	return NULL;
 }
@@ -132,7 +143,7 @@ int cmdline_new(cmdline_read_fn read, void *arg, uint64_t bound_ns,
 	c->read = read ? read : plain_read;
 	c->arg = arg;
 	c->bound_ns = bound_ns;
-	c->fd = -1;
+	c->dir = -1;
 	c->users = 2;
 	init_conds(c);
 
@@ -190,13 +201,16 @@ static bool take_slot(struct cmdline *c, const struct timespec *deadline)
 	return c->slot == FREE;
 }
 
-static ssize_t ask(struct cmdline *c, int *fd, void *buf, size_t len)
+/* Called with the lock held. */
+static ssize_t ask(
+	struct cmdline *c, int *dir, const char *name, void *buf, size_t len)
 {
 	struct timespec deadline = deadline_in(c->bound_ns);
 
 	if (!take_slot(c, &deadline))
 		return -ETIMEDOUT;
-	c->fd = take_fd(*fd);
+	c->dir = take_fd(*dir);
+	c->name = name;
 	c->len = len;
 	c->slot = ASKED;
 	pthread_cond_signal(&c->ask);
@@ -214,14 +228,18 @@ static ssize_t ask(struct cmdline *c, int *fd, void *buf, size_t len)
 	return c->result;
 }
 
-ssize_t cmdline_get(struct cmdline *c, int fd, void *buf, size_t len)
+ssize_t cmdline_get(
+	struct cmdline *c, int dir, const char *name, void *buf, size_t len)
 {
-	_cleanup_close_ int owned = fd;
+	/* The asker may be gone before the helper is done. */
+	_cleanup_close_ int own = fcntl(dir, F_DUPFD_CLOEXEC, 0);
 
+	if (own < 0)
+		return -errno;
 	assert(len <= sizeof(c->buf));
 	pthread_mutex_lock(&c->lock);
 
-	ssize_t n = ask(c, &owned, buf, len);
+	ssize_t n = ask(c, &own, name, buf, len);
 
 	pthread_mutex_unlock(&c->lock);
 	return n;

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading /proc/PID/cmdline without ever waiting long for it.
+ * Reading what of /proc can block, /proc/PID/cmdline and attr/current, without
+ * ever waiting long for it.
  *
- * The kernel takes the target's mmap lock for that read. A thread of the target
+ * For cmdline the kernel takes the target's mmap lock. A thread of the target
  * may hold it while it waits for a page that our own mount has to deliver, so a
- * request thread that read it directly could wait for itself. One helper thread
- * reads, and callers wait for it up to a bound; while the helper is stuck
- * nobody waits again. Thread-safe.
+ * request thread that read it directly could wait for itself. To open
+ * attr/current it takes the target's exec_update_lock (proc_pid_attr_open calls
+ * mm_access), which an execve holds while it closes descriptors, and closing
+ * can wait for any FUSE server. One helper thread opens and reads, and callers
+ * wait for it up to a bound; while the helper is stuck nobody waits again.
+ * Thread-safe.
  */
 #ifndef FS_WHO_CMDLINE_H
 #define FS_WHO_CMDLINE_H
@@ -36,10 +40,11 @@ void cmdline_free(struct cmdline *c);
 DEFINE_CLEANUP(cmdline_free, struct cmdline *);
 
 /*
- * Read up to len bytes, at most CMDLINE_MAX + 1, from fd, which is taken over.
- * Bytes; -ETIMEDOUT when the bound has passed or the helper is stuck; -errno.
+ * Read up to len bytes, at most CMDLINE_MAX + 1, of the file name (which must
+ * outlive the helper: a literal) below the folder dir. Bytes; -ETIMEDOUT when
+ * the bound has passed or the helper is stuck; -errno.
  */
-ssize_t cmdline_get(
-	struct cmdline *c, int fd, void *buf, size_t len) must_check;
+ssize_t cmdline_get(struct cmdline *c, int dir, const char *name, void *buf,
+	size_t len) must_check;
 
 #endif

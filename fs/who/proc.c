@@ -36,8 +36,7 @@ struct thread {
 };
 
 struct proc_table {
-	struct proc_options opt;
-	struct cmdline *cmdline;
+	struct proc_reader reader;
 	bool blind;	      /* /proc is not of our pid namespace */
 	pthread_mutex_t lock; /* protects the two tables, not their members */
 	struct lru procs, threads;
@@ -88,25 +87,29 @@ int proc_table_new(const struct proc_options *opt, struct proc_table **ret)
 
 	if (!t)
 		return -ENOMEM;
-	t->opt = *opt;
-	if (!t->opt.max_processes)
-		t->opt.max_processes = DEFAULT_PROCESSES;
-	if (!t->opt.max_threads)
-		t->opt.max_threads = DEFAULT_THREADS;
-	if (!t->opt.cmdline_bound_ns)
-		t->opt.cmdline_bound_ns = DEFAULT_BOUND_NS;
+
+	struct proc_options *own = &t->reader.opt;
+
+	*own = *opt;
+	if (!own->max_processes)
+		own->max_processes = DEFAULT_PROCESSES;
+	if (!own->max_threads)
+		own->max_threads = DEFAULT_THREADS;
+	if (!own->cmdline_bound_ns)
+		own->cmdline_bound_ns = DEFAULT_BOUND_NS;
 	t->blind = !proc_read_is_ours();
 	pthread_mutex_init(&t->lock, NULL); /* cannot fail on Linux */
 
-	int r = lru_init(&t->procs, t->opt.max_processes);
+	int r = lru_init(&t->procs, own->max_processes);
 
 	if (r == 0)
-		r = lru_init(&t->threads, t->opt.max_threads);
+		r = lru_init(&t->threads, own->max_threads);
 	if (r == 0)
-		r = cmdline_new(t->opt.read_cmdline, t->opt.read_cmdline_arg,
-			t->opt.cmdline_bound_ns, &t->cmdline);
+		r = cmdline_new(own->read_cmdline, own->read_cmdline_arg,
+			own->cmdline_bound_ns, &t->reader.cmdline);
 	if (r < 0)
 		return r;
+	t->reader.has_labels = proc_read_has_labels(t->reader.cmdline);
 	*ret = take_ptr(t);
 	return 0;
 }
@@ -129,7 +132,7 @@ void proc_table_free(struct proc_table *t)
 	}
 	lru_done(&t->threads);
 	lru_done(&t->procs);
-	cmdline_free(t->cmdline);
+	cmdline_free(t->reader.cmdline);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
@@ -175,7 +178,7 @@ static struct thread *thread_take_tid(struct proc_table *t, pid_t tid)
 
 static struct thread *thread_take_excess(struct proc_table *t)
 {
-	if (t->threads.count < t->opt.max_threads)
+	if (t->threads.count < t->reader.opt.max_threads)
 		return NULL;
 
 	struct thread *old = thread_of(t->threads.oldest);
@@ -261,7 +264,7 @@ static struct proc *proc_put(struct proc_table *t, struct proc *p)
 	struct proc *first = lookup(t, &p->facts.key);
 
 	if (!first) {
-		if (t->procs.count >= t->opt.max_processes) {
+		if (t->procs.count >= t->reader.opt.max_processes) {
 			excess = proc_of(t->procs.oldest);
 			lru_remove(&t->procs, &excess->node);
 		}
@@ -294,7 +297,7 @@ static int capture(struct proc_table *t, pid_t tid, int fd,
 	int r = proc_read_stat(fd, &before);
 
 	if (r == 0)
-		r = proc_read_facts(tid, &t->opt, t->cmdline, &p->facts);
+		r = proc_read_facts(tid, &t->reader, &p->facts);
 	if (r == 0)
 		r = proc_read_stat(fd, &after);
 	if (r < 0)

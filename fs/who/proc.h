@@ -21,9 +21,10 @@
  * Nothing here can wait for our own mount: links of /proc are only read
  * (readlink gives the kernel's text of a path and asks no filesystem), the
  * executable is looked up with AT_STATX_DONT_SYNC (fuse_update_get_attr then
- * answers from memory and sends no request), cmdline has a helper
- * (cmdline.h), and environ, maps and mem are not touched. stat, status, comm,
- * cgroup, loginuid and sessionid take no lock that is held across file I/O.
+ * answers from memory and sends no request), cmdline and attr/current have a
+ * helper (cmdline.h says why), and environ, maps and mem are not touched. stat,
+ * status, comm, cgroup, loginuid and sessionid take no lock that is held across
+ * file I/O.
  */
 #ifndef FS_WHO_PROC_H
 #define FS_WHO_PROC_H
@@ -85,10 +86,16 @@ struct proc_facts {
 	struct digest exe_digest;
 	struct proc_ids uid, gid;
 	struct proc_number auid, ses, cap_eff, pid_ns, user_ns, mnt_ns, tty;
+	struct proc_number vpid; /* its number in its own pid namespace */
+	struct proc_number umask, seccomp, no_new_privs;
+	struct proc_bytes lsm; /* label by AppArmor, SELinux or Smack */
+	/* From cgroup, see container.h; NULL: in none that is known. */
+	char *container, *pod; /* owned */
+	const char *runtime;   /* static */
 };
 
-/* Facts do not change; parent, row and first_seq belong to the ledger's
- * writer, see ledger.c. */
+/* Facts do not change; parent, row, digest and busy_until belong to the
+ * ledger's writer, see ledger.c. */
 struct proc {
 	struct proc_facts facts;
 	atomic_uint refs;
@@ -96,6 +103,8 @@ struct proc {
 	unsigned depth;	     /* parents that were not stored at first sight */
 	struct proc *parent; /* a reference, or NULL */
 	int64_t row;	     /* in table proc; 0: none yet */
+	struct digest digest; /* of that row */
+	int64_t busy_until;   /* how fast it tries: fs/ledger/folding.c */
 	struct lru_node node;
 };
 
@@ -104,7 +113,7 @@ struct proc_options {
 	void *exe_digest_arg;
 	size_t max_processes;	      /* 0: 4096 are remembered */
 	size_t max_threads;	      /* 0: 256, each with an open descriptor */
-	cmdline_read_fn read_cmdline; /* NULL: read(2) */
+	cmdline_read_fn read_cmdline; /* NULL: read(2); attr/current, too */
 	void *read_cmdline_arg;
 	uint64_t cmdline_bound_ns; /* 0: 50 ms */
 };

@@ -11,12 +11,14 @@
 
 #include "fs/base/buf.h"
 #include "fs/base/io.h"
+#include "fs/who/container.h"
 
 enum {
 	MAX_STAT = 2048,      /* 52 numbers and a comm of at most 64 bytes */
 	MAX_STATUS = 1 << 20, /* 65,536 supplementary groups are possible */
 	MAX_CGROUP = 8192,
 	MAX_GROUPS = 4096,
+	MAX_LABEL = 4096,
 };
 
 int proc_read_open(pid_t tid)
@@ -313,10 +315,29 @@ static void read_ids(
 	ret->fs = (struct proc_number){true, id[3]};
 }
 
+static void read_one(const struct buf *status, const char *name, int base,
+	struct proc_number *ret)
+{
+	int64_t value;
+
+	if (status_numbers(status, name, base, &value, 1) == 1)
+		*ret = (struct proc_number){true, value};
+}
+
+/* Of the process, where NSpid is of the thread. One number for each pid
+ * namespace, its own last; the kernel nests 32. */
+static void read_vpid(const struct buf *status, struct proc_number *ret)
+{
+	int64_t pid[64];
+	size_t n = status_numbers(status, "NStgid", 10, pid, ARRAY_LEN(pid));
+
+	if (n > 0 && n < ARRAY_LEN(pid))
+		*ret = (struct proc_number){true, pid[n - 1]};
+}
+
 static int read_status(int dir, struct proc_facts *f)
 {
 	_cleanup_buf_ struct buf status;
-	int64_t caps;
 	size_t len;
 
 	buf_init(&status, MAX_STATUS);
@@ -327,8 +348,11 @@ static int read_status(int dir, struct proc_facts *f)
 		return r;
 	read_ids(&status, "Uid", &f->uid);
 	read_ids(&status, "Gid", &f->gid);
-	if (status_numbers(&status, "CapEff", 16, &caps, 1) == 1)
-		f->cap_eff = (struct proc_number){true, caps};
+	read_one(&status, "CapEff", 16, &f->cap_eff);
+	read_one(&status, "Umask", 8, &f->umask);
+	read_one(&status, "Seccomp", 10, &f->seccomp);
+	read_one(&status, "NoNewPrivs", 10, &f->no_new_privs);
+	read_vpid(&status, &f->vpid);
 
 	const char *groups = status_line(&status, "Groups", &len);
 
@@ -358,9 +382,7 @@ static void read_exe_file(
 static int read_cmdline(int dir, struct cmdline *helper, struct proc_facts *f)
 {
 	char text[CMDLINE_MAX + 1];
-	int fd = openat(dir, "cmdline", O_RDONLY | O_CLOEXEC);
-	ssize_t n =
-		fd < 0 ? -errno : cmdline_get(helper, fd, text, sizeof(text));
+	ssize_t n = cmdline_get(helper, dir, "cmdline", text, sizeof(text));
 
 	f->cmdline_note = NULL;
 	if (n == -ETIMEDOUT)
@@ -373,6 +395,62 @@ static int read_cmdline(int dir, struct cmdline *helper, struct proc_facts *f)
 		return 0;
 	return keep(
 		&f->cmdline, text, (size_t)(n > CMDLINE_MAX ? CMDLINE_MAX : n));
+}
+
+/* The label ends with a newline, a NUL or both, as the module likes. */
+static ssize_t get_label(struct cmdline *helper, int dir, char text[MAX_LABEL])
+{
+	ssize_t n = cmdline_get(helper, dir, "attr/current", text, MAX_LABEL);
+
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\0'))
+		n--;
+	return n;
+}
+
+static int read_label(int dir, struct cmdline *helper, struct proc_facts *f)
+{
+	char text[MAX_LABEL];
+	ssize_t n = get_label(helper, dir, text);
+
+	return n <= 0 ? 0 : keep(&f->lsm, text, (size_t)n);
+}
+
+bool proc_read_has_labels(struct cmdline *cmdline)
+{
+	_cleanup_close_ int dir = open("/proc/self", O_PATH | O_CLOEXEC);
+	char text[MAX_LABEL];
+
+	if (dir < 0)
+		return false;
+
+	ssize_t n = get_label(cmdline, dir, text);
+
+	/* A slow start says nothing. */
+	return n > 0 || n == -ETIMEDOUT;
+}
+
+static int keep_name(const char *name, char **ret)
+{
+	*ret = name[0] ? strdup(name) : NULL;
+	return name[0] && !*ret ? -ENOMEM : 0;
+}
+
+static int read_cgroup(int dir, struct proc_facts *f)
+{
+	int r = keep_file(dir, "cgroup", MAX_CGROUP, &f->cgroup);
+	size_t len = f->cgroup.len;
+	struct container c;
+
+	if (r < 0 || !f->cgroup.data)
+		return r;
+	/* Of a line that was cut nobody knows what came further in. */
+	while (len >= MAX_CGROUP - 1 && len > 0 &&
+		f->cgroup.data[len - 1] != '\n')
+		len--;
+	container_parse(f->cgroup.data, len, &c);
+	f->runtime = c.runtime;
+	r = keep_name(c.id, &f->container);
+	return r < 0 ? r : keep_name(c.pod, &f->pod);
 }
 
 /* The process's name, not that of the thread, which may have one of its own. */
@@ -400,8 +478,8 @@ static int64_t start_real(uint64_t ticks)
 	       (int64_t)ns;
 }
 
-int proc_read_facts(pid_t tid, const struct proc_options *opt,
-	struct cmdline *cmdline, struct proc_facts *f)
+int proc_read_facts(
+	pid_t tid, const struct proc_reader *reader, struct proc_facts *f)
 {
 	_cleanup_close_ int dir = open_dir(tid);
 
@@ -415,14 +493,16 @@ int proc_read_facts(pid_t tid, const struct proc_options *opt,
 	if (r == 0)
 		r = keep_link(dir, "cwd", &f->cwd);
 	if (r == 0)
-		r = keep_file(dir, "cgroup", MAX_CGROUP, &f->cgroup);
+		r = read_cgroup(dir, f);
 	if (r == 0)
 		r = read_comm(f);
 	if (r == 0)
-		r = read_cmdline(dir, cmdline, f);
+		r = read_cmdline(dir, reader->cmdline, f);
+	if (r == 0 && reader->has_labels)
+		r = read_label(dir, reader->cmdline, f);
 	if (r < 0)
 		return r;
-	read_exe_file(dir, opt, f);
+	read_exe_file(dir, &reader->opt, f);
 	read_number(dir, "loginuid", &f->auid);
 	read_number(dir, "sessionid", &f->ses);
 	read_ns(dir, "ns/pid", &f->pid_ns);
@@ -435,10 +515,13 @@ int proc_read_facts(pid_t tid, const struct proc_options *opt,
 void proc_read_done(struct proc_facts *f)
 {
 	struct proc_bytes *all[] = {&f->exe, &f->comm, &f->cmdline, &f->cwd,
-		&f->cgroup, &f->groups};
+		&f->cgroup, &f->groups, &f->lsm};
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		free(all[i]->data);
 		*all[i] = (struct proc_bytes){0};
 	}
+	free(f->container);
+	free(f->pod);
+	f->container = f->pod = NULL;
 }

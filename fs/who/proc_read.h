@@ -26,12 +26,22 @@ int proc_read_stat(int fd, struct proc_stat *ret) must_check;
 /* The thread group that a thread belongs to, or -errno. */
 pid_t proc_read_tgid(pid_t tid) must_check;
 
+/* What reading takes. */
+struct proc_reader {
+	struct proc_options opt;
+	struct cmdline *cmdline; /* helper for what can block */
+	bool has_labels;	 /* a security module labels processes */
+};
+
+/* Whether the kernel has labels for processes, by asking for our own. */
+bool proc_read_has_labels(struct cmdline *cmdline);
+
 /*
  * Everything of facts but key and ppid. What can't be read is left unknown.
  * 0; -ENOMEM; -errno when the process is gone.
  */
-int proc_read_facts(pid_t tid, const struct proc_options *opt,
-	struct cmdline *cmdline, struct proc_facts *facts) must_check;
+int proc_read_facts(pid_t tid, const struct proc_reader *reader,
+	struct proc_facts *facts) must_check;
 
 void proc_read_done(struct proc_facts *facts);
 

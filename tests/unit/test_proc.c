@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Facts of processes: the right ones, for the right process, without waiting.
- */
+/* Who is who: the right facts for the right process, without waiting. */
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
@@ -8,191 +7,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fs/base/io.h"
-#include "fs/who/proc.h"
-#include "tests/lib/scratch.h"
-
-/* A child that runs a shell command and answers what it is sent. */
-struct child {
-	pid_t pid;
-	int to, from;
-};
-
-static void start(struct child *c, const char *folder, const char *script)
-{
-	int in[2], out[2];
-
-	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	c->pid = fork();
-	assert_true(c->pid >= 0);
-	if (c->pid == 0) {
-		if (chdir(folder) == 0 && dup2(in[0], 0) == 0 &&
-			dup2(out[1], 1) == 1)
-			execl("/bin/sh", "sh", "-c", script, "zero", "a b", "",
-				"\xff\n", (char *)NULL);
-		_exit(127);
-	}
-	close(in[0]);
-	close(out[1]);
-	c->to = in[1];
-	c->from = out[0];
-}
-
-/* Wait until the child has written a line. */
-static void await_line(const struct child *c)
-{
-	char letter = 0;
-
-	while (letter != '\n')
-		assert_int_equal(io_read(c->from, &letter, 1), 1);
-}
-
-static void tell(const struct child *c)
-{
-	assert_int_equal(io_write(c->to, "go\n", 3), 0);
-}
-
-static void stop(struct child *c)
-{
-	close(c->to);
-	close(c->from);
-	kill(c->pid, SIGKILL);
-	assert_int_equal(waitpid(c->pid, NULL, 0), c->pid);
-}
-
-static struct proc_table *must_make(const struct proc_options *opt)
-{
-	static const struct proc_options defaults;
-	struct proc_table *t = NULL;
-
-	assert_int_equal(proc_table_new(opt ? opt : &defaults, &t), 0);
-	return t;
-}
-
-static void same_bytes(const struct proc_bytes *b, const char *want, size_t len)
-{
-	assert_non_null(b->data);
-	assert_int_equal(b->len, len);
-	assert_memory_equal(b->data, want, len);
-}
-
-static void same_text(const struct proc_bytes *b, const char *want)
-{
-	same_bytes(b, want, strlen(want));
-}
-
-static void same_link(const struct proc_bytes *b, const char *link)
-{
-	char text[4096];
-	ssize_t n = readlink(link, text, sizeof(text));
-
-	assert_true(n > 0);
-	same_bytes(b, text, (size_t)n);
-}
-
-/* ---- facts ---- */
-
-struct exe {
-	struct stat st;
-	int calls;
-};
-
-static bool exe_digest(void *arg, uint32_t dev_major, uint32_t dev_minor,
-	uint64_t ino, struct digest *ret)
-{
-	struct exe *e = arg;
-
-	e->calls++;
-	if (makedev(dev_major, dev_minor) != e->st.st_dev ||
-		ino != e->st.st_ino)
-		return false;
-	memset(ret->bytes, 0xab, DIGEST_LEN);
-	return true;
-}
-
-static void check_ids(const struct proc_facts *f)
-{
-	assert_true(f->uid.real.known && f->gid.fs.known);
-	assert_int_equal(f->uid.real.value, getuid());
-	assert_int_equal(f->uid.effective.value, geteuid());
-	assert_int_equal(f->gid.saved.value, getegid());
-	assert_non_null(f->groups.data);
-	assert_true(f->cap_eff.known);
-	assert_true(f->pid_ns.known && f->mnt_ns.known && f->user_ns.known);
-	assert_true(f->pid_ns.value > 0);
-}
-
-static void check_times(const struct proc_facts *f)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-
-	int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-
-	/* A minute is plenty for this test, and a clock tick is 10 ms. */
-	assert_true(f->start_real <= now + 20000000);
-	assert_true(f->start_real > now - INT64_C(60000000000));
-}
-
-static void test_facts(void **state)
-{
-	static const char args[] = "sh\0-c\0echo; read x; :\0zero\0a b\0\0"
-				   "\xff\n";
-	struct exe exe = {.calls = 0};
-	const struct proc_options opt = {
-		.exe_digest = exe_digest, .exe_digest_arg = &exe};
-	struct proc_table *t = must_make(&opt);
-	struct scratch s;
-	struct child c;
-	char link[64];
-
-	(void)state;
-	assert_true(scratch_init(&s));
-	assert_int_equal(stat("/bin/sh", &exe.st), 0);
-	start(&c, s.path, "echo; read x; :");
-	await_line(&c);
-
-	struct proc *p = proc_find(t, c.pid);
-
-	assert_non_null(p);
-
-	const struct proc_facts *f = &p->facts;
-
-	assert_int_equal(f->key.tgid, c.pid);
-	assert_int_equal(f->ppid, getpid());
-	(void)snprintf(link, sizeof(link), "/proc/%d/exe", c.pid);
-	same_link(&f->exe, link);
-	assert_true(f->has_exe_file);
-	assert_int_equal(f->exe_ino, exe.st.st_ino);
-	assert_true(f->has_exe_digest);
-	assert_int_equal(f->exe_digest.bytes[31], 0xab);
-	same_text(&f->comm, "sh");
-	same_bytes(&f->cmdline, args, sizeof(args));
-	assert_null(f->cmdline_note);
-	same_text(&f->cwd, s.path);
-	assert_non_null(f->cgroup.data);
-	check_ids(f);
-	check_times(f);
-
-	/* Not asked again. */
-	struct proc *again = proc_find(t, c.pid);
-
-	assert_ptr_equal(again, p);
-	proc_unref(again);
-	proc_unref(p);
-	stop(&c);
-	proc_table_free(t);
-	scratch_done(&s);
-}
+#include "tests/unit/proc_kit.h"
 
 static void test_ancestors(void **state)
 {
@@ -447,10 +267,10 @@ static int64_t ms_now(void)
 
 static ssize_t get(struct cmdline *c, char *buf, size_t len)
 {
-	int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int dir = open("/proc/self", O_PATH | O_CLOEXEC);
 
-	assert_true(fd >= 0);
-	return cmdline_get(c, fd, buf, len);
+	assert_true(dir >= 0);
+	return cmdline_get(c, dir, "cmdline", buf, len);
 }
 
 static void test_stuck(void **state)
@@ -538,9 +358,8 @@ static void *ask_many(void *arg)
 	intptr_t wrong = 0;
 
 	for (int i = 0; i < 500; i++) {
-		int fd = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
-		ssize_t n = fd < 0 ? -errno
-				   : cmdline_get(arg, fd, buf, sizeof(buf));
+		_cleanup_close_ int dir = open("/proc/self", O_PATH);
+		ssize_t n = cmdline_get(arg, dir, "comm", buf, sizeof(buf));
 
 		wrong += n <= 0 || buf[n - 1] != '\n';
 	}
@@ -568,7 +387,6 @@ static void test_many_askers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_ancestors),
 		cmocka_unit_test(test_exec),
 		cmocka_unit_test(test_thread),
