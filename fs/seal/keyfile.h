@@ -7,7 +7,19 @@
  *
  * The file also remembers the last checkpoint, which the ledger must still
  * contain: an older copy put in its place is found when it is next opened. It
- * is replaced as a whole (written aside, synced, renamed), never half.
+ * is replaced as a whole (written aside as LEDGER-key-new, synced, exchanged),
+ * never half. It is text, each line once and in this order:
+ *
+ *	stele-key 1
+ *	origin ORIGIN
+ *	number N		of the key, from 0
+ *	seed BASE64		the secret, 32 bytes
+ *	next BASE64		the secret of key N + 1, during a change of keys
+ *	size SIZE		of the last checkpoint
+ *	root BASE64
+ *	sum BASE64		SHA-256 of the lines above
+ *
+ * The sum is against damage, not against who can write the file.
  *
  * Belongs to one thread at a time.
  */
@@ -33,16 +45,25 @@ struct keyfile {
 };
 
 /*
- * Read it. -ENOENT when there is none; -EBADMSG when it is malformed; -EPERM
- * when it is not a regular file of ours or others can read it (diag says what
- * to do); -errno.
+ * Read it. -ENOENT when there is none; -EBADMSG when it is malformed;
+ * -EOPNOTSUPP when a newer version made it; -EPERM when it is not a regular
+ * file of ours or others can read it (diag says what to do); -errno.
  */
 int keyfile_read(
 	const char *path, struct keyfile *ret, struct diag *diag) must_check;
 
-/* Make key 0 for an origin, and the file, which must not exist. 0 or -errno. */
+/*
+ * Make key 0 for an origin, and the file, which must not exist; the checkpoint
+ * to remember is the empty tree. 0, -EEXIST, -EINVAL for a bad origin, -errno.
+ */
 int keyfile_create(const char *path, const char *origin, struct keyfile *ret,
 	struct diag *diag) must_check;
+
+/*
+ * What follows replaces the file. k says at all times what the file does: a
+ * failure leaves both as they were, but for one after the exchange (the folder
+ * can't be synced, the old secret not overwritten), which leaves both new.
+ */
 
 /* Remember a checkpoint that is safely on disk. 0 or -errno. */
 int keyfile_remember(struct keyfile *k, uint64_t size,
@@ -54,12 +75,12 @@ int keyfile_remember(struct keyfile *k, uint64_t size,
  * caller stores the note that hands over (NOTE_NEXT_KEY) in the ledger, synced;
  * advance makes the next key the one, and overwrites the old. Who reads a file
  * with both looks whether the ledger has the note, and advances or prepares
- * anew. 0 or -errno.
+ * anew. 0 or -errno; -EINVAL for an advance without a next key.
  */
 int keyfile_prepare(struct keyfile *k, struct diag *diag) must_check;
 int keyfile_advance(struct keyfile *k, struct diag *diag) must_check;
 
-/* Overwrite the secret in memory and free. */
+/* Overwrite the secrets in memory and free. A zeroed one may be done. */
 void keyfile_done(struct keyfile *k);
 
 #endif
