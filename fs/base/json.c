@@ -78,7 +78,7 @@ void json_null(struct json *j, const char *name)
 
 static void add_unit(struct json *j, uint32_t unit)
 {
-	char text[8];
+	char text[16];
 
 	(void)snprintf(text, sizeof(text), "\\u%04x", (unsigned)unit);
 	add_text(j, text);

@@ -78,10 +78,9 @@ static void rest(struct clerk *c, int64_t until)
 static int close_folds(struct store *s, void *arg)
 {
 	struct clerk *c = arg;
-	int64_t open;
-	int r = store_close_folds(s, clerk_now(c).boot, false, &open);
+	int r = store_close_folds(s, clerk_now(c).boot, false);
 
-	c->open = open > 0;
+	c->open = store_open_folds(s) > 0;
 	return r;
 }
 
@@ -355,7 +354,7 @@ int clerk_new(
 	c->metrics = opt->metrics;
 	set_pace(c, opt->pace);
 	digest_hex(&opt->mount->image_id, c->image_id);
-	store_boot_id(c->boot_id);
+	boot_read_id(c->boot_id);
 	c->path = strdup(opt->path);
 	c->mount_point =
 		strdup(opt->mount->mount_point ? opt->mount->mount_point : "");
@@ -401,6 +400,7 @@ int clerk_begin(struct clerk *c, struct store *store, struct start *found,
 
 	if (r < 0)
 		return r;
+	c->begun = true;
 	clerk_look_at_clock(c, &now);
 	r = clerk_seal(c, &now);
 	if (r < 0)
@@ -427,6 +427,8 @@ void clerk_finish(struct clerk *c)
 	struct store_time now = clerk_now(c);
 	int64_t end = store_now().boot + c->pace.program;
 
+	if (!c->begun)
+		return;
 	/* When it fails the last records are unsigned, as after a crash. */
 	(void)!clerk_seal(c, &now);
 	for (;;) {

@@ -94,6 +94,7 @@ static int make_key(struct clerk *c, const char *origin, struct diag *diag)
 static void take_key(struct clerk *c, struct start *found)
 {
 	c->key = found->key;
+	sign_forget(&found->key, sizeof(found->key));
 	c->has_key = true;
 	found->has_key = false;
 }
@@ -245,12 +246,11 @@ static int begin(struct clerk *c, struct start *found, const char *text,
 
 int clerk_begin_ledger(struct clerk *c, struct start *found, struct diag *diag)
 {
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = CLERK_TEXT_MAX};
 	bool tell = found->text[0] != '\0';
 	struct diag why = {0};
 	int r = 0;
 
-	buf_init(&text, CLERK_TEXT_MAX);
 	if (tell)
 		r = clerk_recovery_text(found, &text);
 	if (r == 0)

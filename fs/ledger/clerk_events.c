@@ -45,14 +45,13 @@ static struct clerk_alarm *find_alarm(struct clerk *c, const char *place)
 
 void clerk_alarm(struct clerk *c, const char *place, const char *why)
 {
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = CLERK_TEXT_MAX};
 	struct clerk_alarm *a = find_alarm(c, place);
 	struct json j;
 	int64_t now = clerk_now(c).boot;
 
 	if (a->place && now - a->boot < c->pace.alarm)
 		return;
-	buf_init(&text, CLERK_TEXT_MAX);
 	json_begin(&j, &text);
 	json_text(&j, "place", place);
 	json_text(&j, "error", why);
@@ -71,10 +70,9 @@ static int64_t count(const metrics_count *n)
 int clerk_heartbeat(struct clerk *c, const struct store_time *now)
 {
 	const struct metrics *m = c->metrics;
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = CLERK_TEXT_MAX};
 	struct json j;
 
-	buf_init(&text, CLERK_TEXT_MAX);
 	json_begin(&j, &text);
 	json_int(&j, "answered", (int64_t)metrics_attempts(m));
 	json_int(&j, "delayed", count(&m->delayed));
@@ -112,7 +110,7 @@ static void add_time(struct json *j, const char *name, int64_t ns)
  */
 void clerk_look_at_clock(struct clerk *c, const struct store_time *now)
 {
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = CLERK_TEXT_MAX};
 	int64_t passed = now->boot - c->clock.boot,
 		expected = c->clock.real + passed, jump = now->real - expected,
 		slewed = SECOND + (passed > 0 ? passed / 8 : 0);
@@ -122,7 +120,6 @@ void clerk_look_at_clock(struct clerk *c, const struct store_time *now)
 	if (jump <= slewed && jump >= -slewed)
 		return;
 	metrics_add(&c->metrics->clock_steps, 1);
-	buf_init(&text, CLERK_TEXT_MAX);
 	json_begin(&j, &text);
 	add_time(&j, "expected", expected);
 	add_time(&j, "found", now->real);

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "fs/base/boot.h"
 #include "fs/ledger/anchor.h"
 #include "fs/ledger/clerk.h"
 #include "fs/ledger/scrape.h"
@@ -31,7 +32,7 @@ struct clerk {
 	struct clerk_pace pace;
 	char *path, *mount_point; /* owned */
 	char image_id[DIGEST_HEX_LEN + 1];
-	char boot_id[STORE_BOOT_ID];
+	char boot_id[BOOT_ID_ROOM];
 	int64_t started; /* CLOCK_BOOTTIME */
 
 	struct hasher *hasher;
@@ -57,7 +58,8 @@ struct clerk {
 
 	int epoll, wake, clock_set; /* an eventfd; a timerfd that is readable
 				     * when the clock was set */
-	bool running;
+	bool begun;   /* there are keys, and a store */
+	bool running; /* there is a thread */
 	pthread_t thread;
 	atomic_bool stop;  /* set by who ends it */
 	atomic_bool awake; /* false: it sleeps; who writes must wake it */

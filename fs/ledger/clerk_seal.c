@@ -30,9 +30,10 @@ int clerk_add_epoch(struct store *s, const struct clerk_epoch *e)
 	int r = db_prepare(
 		store_db(s), "INSERT INTO epoch VALUES(?, ?, ?, ?)", &add);
 
+	if (r == 0)
+		r = note_key_print(e->key, key);
 	if (r < 0)
 		return r;
-	note_key_print(e->key, key);
 	db_bind_int(add, (int64_t)e->number);
 	db_bind_text(add, key);
 	db_bind_int(add, (int64_t)e->size);
@@ -91,11 +92,10 @@ static int finish_change(struct clerk *c)
 int clerk_hand_over(struct clerk *c, const struct alert_checkpoint *at,
 	int (*extra)(struct store *s, void *arg), void *arg)
 {
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = NOTE_MAX + 1};
 	struct diag diag = {0};
 	int r = keyfile_prepare(&c->key, &diag);
 
-	buf_init(&text, NOTE_MAX + 1);
 	if (r < 0)
 		return fail(c, r, "key file", &diag);
 
@@ -212,10 +212,9 @@ static void publish(struct clerk *c, const struct checkpoint *p)
 int clerk_seal(struct clerk *c, const struct store_time *now)
 {
 	struct checkpoint p = {.real = now->real};
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = NOTE_MAX + 1};
 	int r = c->changing ? finish_change(c) : 0;
 
-	buf_init(&text, NOTE_MAX + 1);
 	c->last_boot = now->boot;
 	if (r < 0)
 		return r;

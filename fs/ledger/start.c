@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "fs/base/boot.h"
 #include "fs/db/db.h"
 #include "fs/ledger/digests.h"
 #include "fs/ledger/schema.h"
@@ -146,7 +147,7 @@ static int read_key_of(struct check *c, uint64_t size, struct note_key *ret)
 static int read_last_time(struct check *c)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *s = NULL;
-	char boot[64], now[STORE_BOOT_ID];
+	char boot[64], now[BOOT_ID_ROOM];
 	int r = db_prepare(c->db,
 		"SELECT r.t_real, r.t_boot, m.boot_id FROM"
 		" (SELECT * FROM (SELECT seq, mount_id, t_real, t_boot"
@@ -161,7 +162,7 @@ static int read_last_time(struct check *c)
 		r = db_next(s);
 	if (r <= 0)
 		return r;
-	store_boot_id(now);
+	boot_read_id(now);
 	if (*now && take_text(s, 2, boot, sizeof(boot)) == 0 &&
 		strcmp(boot, now) == 0) {
 		c->s->has_last = true;

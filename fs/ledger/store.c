@@ -285,6 +285,7 @@ int store_attempt(struct store *s, const struct ledger_attempt *a,
 	if (r == 0 && folding_is_flood(s, proc, at))
 		r = folding_add(s, a, at, proc, &effect.bytes);
 	effect.folded = r > 0;
+	effect.seq = r > 0 ? 0 : sealing_next(s->sealing);
 	if (r == 0)
 		r = rows_add_attempt(s, a, at, proc, &effect.bytes);
 	if (r < 0)
@@ -325,6 +326,11 @@ void store_abort(struct store *s)
 int store_close_folds(struct store *s, int64_t boot, bool all)
 {
 	return folding_close_due(s, boot, all);
+}
+
+unsigned store_open_folds(const struct store *s)
+{
+	return s->folds.count;
 }
 
 int store_reclaim(struct store *s)

@@ -55,6 +55,7 @@ DEFINE_CLEANUP(store_close, struct store *);
 /* What an attempt did to the ledger. */
 struct store_effect {
 	uint64_t bytes; /* it has added; 0 for a repeat in a fold */
+	int64_t seq;	/* its number; 0: of a record that is still open */
 	bool folded;	/* it shares a record with others */
 };
 
@@ -79,6 +80,9 @@ void store_abort(struct store *s);
  * be called every second or so.
  */
 int store_close_folds(struct store *s, int64_t boot, bool all) must_check;
+
+/* How many are open. */
+unsigned store_open_folds(const struct store *s);
 
 /*
  * The disk is full: let the log start over in the space that it has, after
