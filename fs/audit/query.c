@@ -313,6 +313,9 @@ int query_next(struct query *q, const struct query_row **ret)
 	const struct query_row *row = q->rows[q->row_next++];
 	int64_t seq = row->cell[QUERY_SEQ].number;
 
+	/* A damaged tree of pages can lead back to where we were. */
+	if (seq <= q->after || seq >= q->before)
+		return -EBADMSG;
 	if (q->order == QUERY_FORWARD)
 		q->after = seq;
 	else

@@ -15,111 +15,8 @@
 
 #include "fs/audit/query.h"
 #include "fs/base/io.h"
-#include "fs/db/db.h"
 #include "fs/ledger/ledger.h"
-#include "tests/lib/scratch.h"
-
-static const struct ledger_mount sample_mount = {
-	.image_id = {.bytes = {1, 2, 3, 255}},
-	.image_path = "/images/app.stele",
-	.mount_point = "/mnt",
-	.options = "rw,nodev",
-	.version = "1.2.3",
-};
-
-struct fixture {
-	struct scratch scratch;
-	char path[SCRATCH_PATH];
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (!f || !scratch_init(&f->scratch)) {
-		free(f);
-		return -1;
-	}
-	(void)scratch_name(&f->scratch, "ledger", f->path);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	scratch_done(&f->scratch);
-	free(f);
-	return 0;
-}
-
-static struct ledger *must_open(const char *path)
-{
-	const struct ledger_options opt = {.fsync = false};
-	struct ledger *l = NULL;
-	struct diag diag = {0};
-	int r = ledger_open(path, &sample_mount, &opt, &l, &diag);
-
-	if (r < 0)
-		print_error("ledger_open: %d %s\n", r, diag.text);
-	assert_int_equal(r, 0);
-	return l;
-}
-
-static struct ledger_attempt attempt(enum ledger_op op, const char *path)
-{
-	return (struct ledger_attempt){.op = op,
-		.error = EPERM,
-		.rule = "image",
-		.path = path,
-		.uid = 1,
-		.gid = 2};
-}
-
-static struct query *must_query(const char *path)
-{
-	struct query *q = NULL;
-	struct diag diag = {0};
-	int r = query_open(path, &q, &diag);
-
-	if (r < 0)
-		print_error("query_open: %d %s\n", r, diag.text);
-	assert_int_equal(r, 0);
-	return q;
-}
-
-/* Every record, in order; 1, 2, 3 ... without a gap. How many. */
-static int64_t read_all(const char *path,
-	void (*see)(void *arg, const struct query_row *row), void *arg)
-{
-	const struct query_filter all = {0};
-	struct query *q = must_query(path);
-	const struct query_row *row;
-	int64_t seq = 0;
-	int r;
-
-	assert_int_equal(query_start(q, &all, QUERY_FORWARD, -1), 0);
-	while ((r = query_next(q, &row)) > 0) {
-		assert_int_equal(row->cell[QUERY_SEQ].number, ++seq);
-		if (see)
-			see(arg, row);
-	}
-	assert_int_equal(r, 0);
-	query_close(q);
-	return seq;
-}
-
-static int64_t number_in(const char *path, const char *sql)
-{
-	struct db *db = NULL;
-	int64_t n = 0;
-
-	assert_int_equal(db_open(path, DB_READ_ONLY, &db, NULL), 0);
-	assert_int_equal(db_exec_int(db, sql, &n), 0);
-	db_close(db);
-	return n;
-}
+#include "tests/unit/ledger_kit.h"
 
 /* ---- what is kept ---- */
 
@@ -175,18 +72,20 @@ static void check_full(void *arg, const struct query_row *row)
 	same_text(&row->cell[QUERY_PATH], "/a");
 	same_text(&row->cell[QUERY_XATTR], "user.x");
 	same_text(&row->cell[QUERY_MOUNT_POINT], "/mnt");
-	same_bytes(&row->cell[QUERY_IMAGE_ID], sample_mount.image_id.bytes,
+	same_bytes(&row->cell[QUERY_IMAGE_ID], kit_mount.image_id.bytes,
 		DIGEST_LEN);
 }
 
 static void test_fields(void **state)
 {
-	struct fixture *f = *state;
-	struct ledger *l = must_open(f->path);
-	struct ledger_attempt a = attempt(LEDGER_SETXATTR, "/a");
+	struct kit *f = *state;
+	struct ledger *l = kit_open(f->path);
+	const struct ledger_node node = {.mode = 0100755, .size = 9};
+	struct ledger_attempt a = kit_attempt(LEDGER_SETXATTR, "/a");
 
 	a.dac_denied = true;
 	a.ino = 77;
+	a.node = &node;
 	a.has = LEDGER_HAS_FLAGS | LEDGER_HAS_MODE | LEDGER_HAS_SIZE |
 		LEDGER_HAS_OWNER | LEDGER_HAS_TIMES;
 	a.flags = 1;
@@ -200,14 +99,20 @@ static void test_fields(void **state)
 	a.xattr = "user.x";
 	assert_int_equal(ledger_attempt(l, &a, NULL), 0);
 	/* Readers need not wait for the end of the mount. */
-	assert_int_equal(read_all(f->path, check_full, NULL), 1);
+	assert_int_equal(kit_read(f->path, check_full, NULL), 1);
 	ledger_close(l);
-	assert_int_equal(read_all(f->path, check_full, NULL), 1);
+	assert_int_equal(kit_read(f->path, check_full, NULL), 1);
 	assert_int_equal(
-		number_in(f->path, "SELECT count(*) FROM mount WHERE ended >= "
-				   "started AND length(boot_id) = 36"),
+		kit_number(f->path,
+			"SELECT count(*) FROM mount AS m"
+			" JOIN event AS e ON e.mount_id = m.id"
+			" JOIN node AS n ON n.mount_id = m.id"
+			" WHERE e.kind = 'unmount' AND e.t_real >= m.started"
+			" AND length(m.boot_id) = 36 AND n.ino = 77"
+			" AND n.mode = 33261 AND n.size = 9"),
 		1);
-	assert_int_equal(number_in(f->path, "SELECT count(*) FROM refused"), 1);
+	assert_int_equal(
+		kit_number(f->path, "SELECT count(*) FROM refused"), 1);
 }
 
 struct names {
@@ -225,8 +130,8 @@ static void check_names(void *arg, const struct query_row *row)
 
 static void test_every_byte(void **state)
 {
-	struct fixture *f = *state;
-	struct ledger *l = must_open(f->path);
+	struct kit *f = *state;
+	struct ledger *l = kit_open(f->path);
 	struct names n = {.path = "/", .path2 = "", .xattr = ""};
 
 	for (int i = 0; i < 255; i++) {
@@ -235,13 +140,13 @@ static void test_every_byte(void **state)
 		n.xattr[i] = (char)(i + 1);
 	}
 
-	struct ledger_attempt a = attempt(LEDGER_RENAME, n.path);
+	struct ledger_attempt a = kit_attempt(LEDGER_RENAME, n.path);
 
 	a.path2 = n.path2;
 	a.xattr = n.xattr;
 	assert_int_equal(ledger_attempt(l, &a, NULL), 0);
 	ledger_close(l);
-	assert_int_equal(read_all(f->path, check_names, &n), 1);
+	assert_int_equal(kit_read(f->path, check_names, &n), 1);
 }
 
 static void check_event(void *arg, const struct query_row *row)
@@ -256,13 +161,13 @@ static void check_event(void *arg, const struct query_row *row)
 
 static void test_event(void **state)
 {
-	struct fixture *f = *state;
-	struct ledger *l = must_open(f->path);
+	struct kit *f = *state;
+	struct ledger *l = kit_open(f->path);
 
 	assert_int_equal(
 		ledger_event(l, LEDGER_EVENT_DAMAGE, "/bin/sh", "frame 3"), 0);
 	ledger_close(l);
-	assert_int_equal(read_all(f->path, check_event, NULL), 1);
+	assert_int_equal(kit_read(f->path, check_event, NULL), 1);
 }
 
 static void test_names_of_kinds(void **state)
@@ -283,9 +188,9 @@ static void test_modes(void **state)
 {
 	static const char *const names[] = {
 		"ledger", "ledger-lock", "ledger-wal", "ledger-shm"};
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	mode_t old = umask(0);
-	struct ledger *l = must_open(f->path);
+	struct ledger *l = kit_open(f->path);
 
 	umask(old);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -322,7 +227,8 @@ static void *write_many(void *arg)
 		(void)snprintf(path, sizeof(path), "/%d/%d", w->number, i);
 
 		struct ledger_attempt a =
-			attempt((w->number + i) % LEDGER_OP_COUNT, path);
+			kit_unlike((w->number + i) % LEDGER_OP_COUNT, path,
+				(unsigned)(w->number * EACH + i));
 
 		a.tid = tid;
 		if (ledger_attempt(w->l, &a, NULL) != 0)
@@ -373,25 +279,25 @@ static void tick(void *arg, const struct query_row *row)
 static void test_threads(void **state)
 {
 	static uint8_t seen[THREADS][EACH];
-	struct fixture *f = *state;
-	struct ledger *l = must_open(f->path);
+	struct kit *f = *state;
+	struct ledger *l = kit_open(f->path);
 
 	memset(seen, 0, sizeof(seen));
 	assert_int_equal(run_writers(l, -1), 0);
 	ledger_close(l);
-	assert_int_equal(read_all(f->path, tick, seen), THREADS * EACH);
+	assert_int_equal(kit_read(f->path, tick, seen), THREADS * EACH);
 	for (int n = 0; n < THREADS; n++) {
 		for (int i = 0; i < EACH; i++)
 			assert_int_equal(seen[n][i], 1);
 	}
 	/* All are threads of one process, which is stored once. */
-	assert_int_equal(number_in(f->path,
+	assert_int_equal(kit_number(f->path,
 				 "SELECT count(DISTINCT proc_id) FROM attempt"),
 		1);
-	assert_int_equal(
-		number_in(f->path, "SELECT count(*) FROM attempt AS a JOIN proc"
-				   " AS p ON p.id = a.proc_id"
-				   " AND p.first_seq <= a.seq"),
+	assert_int_equal(kit_number(f->path,
+				 "SELECT count(*) FROM attempt AS a JOIN proc"
+				 " AS p ON p.id = a.proc_id"
+				 " AND p.first_seq <= a.seq"),
 		THREADS * EACH);
 }
 
@@ -407,7 +313,7 @@ static pid_t start_writer_process(const char *path, int report)
 	const struct ledger_options opt = {.fsync = false};
 	struct ledger *l = NULL;
 
-	if (ledger_open(path, &sample_mount, &opt, &l, NULL) < 0)
+	if (ledger_open(path, &kit_mount, &opt, &l, NULL) < 0)
 		_exit(1);
 	_exit(run_writers(l, report) ? 1 : 0);
 }
@@ -438,7 +344,7 @@ static int kill_after(const char *path, int reports)
 	close(ends[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
-	read_all(path, tick, seen);
+	kit_read(path, tick, seen);
 	for (int n = 0; n < THREADS; n++) {
 		for (int i = 0; i < EACH; i++)
 			assert_true(seen[n][i] >= reported[n][i]);
@@ -448,7 +354,7 @@ static int kill_after(const char *path, int reports)
 
 static void test_kill(void **state)
 {
-	struct fixture *f = *state;
+	struct kit *f = *state;
 
 	for (int round = 0; round < 10; round++) {
 		char name[16], path[SCRATCH_PATH];
@@ -458,16 +364,17 @@ static void test_kill(void **state)
 				    1 + round * 97) > round * 97);
 
 		/* The next mount goes on where it stopped. */
-		int64_t before = read_all(path, NULL, NULL);
-		struct ledger *l = must_open(path);
-		struct ledger_attempt a = attempt(LEDGER_OPEN, "/after");
+		int64_t before = kit_read(path, NULL, NULL);
+		struct ledger *l = kit_open(path);
+		struct ledger_attempt a = kit_attempt(LEDGER_OPEN, "/after");
 
 		assert_int_equal(ledger_attempt(l, &a, NULL), 0);
 		ledger_close(l);
-		assert_int_equal(read_all(path, NULL, NULL), before + 1);
+		assert_int_equal(kit_read(path, NULL, NULL), before + 1);
 		assert_int_equal(
-			number_in(path, "SELECT count(*) FROM mount WHERE "
-					"ended IS NULL"),
+			kit_number(path, "SELECT (SELECT count(*) FROM mount)"
+					 " - count(*) FROM event"
+					 " WHERE kind = 'unmount'"),
 			1);
 	}
 }
@@ -497,13 +404,15 @@ static void count_losses(void *arg, const struct query_row *row)
 static void fill_disk(struct ledger *l, int64_t *ret_stored, int64_t *ret_lost)
 {
 	char path[1024];
-	struct ledger_attempt a = attempt(LEDGER_UNLINK, path);
+	struct ledger_attempt a = kit_unlike(LEDGER_UNLINK, path, 0);
 	int64_t stored = 0, lost = 0;
 
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
 	a.tid = getpid();
 	for (int row = 0; row < 10;) {
+		a.flags++; /* unlike the last one */
+
 		int r = ledger_attempt(l, &a, NULL);
 
 		if (r == 0) {
@@ -521,7 +430,7 @@ static void fill_disk(struct ledger *l, int64_t *ret_stored, int64_t *ret_lost)
 
 static void test_full_disk(void **state)
 {
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	char filler[64 << 10] = {0}, path[SCRATCH_PATH];
 
 	if (!scratch_own_mounts()) {
@@ -533,15 +442,15 @@ static void test_full_disk(void **state)
 	assert_true(
 		scratch_write(&f->scratch, "filler", filler, sizeof(filler)));
 
-	struct ledger *l = must_open(f->path);
+	struct ledger *l = kit_open(f->path);
 	struct losses c = {0};
-	struct ledger_attempt a = attempt(LEDGER_OPEN, "/late");
+	struct ledger_attempt a = kit_attempt(LEDGER_OPEN, "/late");
 	int64_t stored, lost;
 
 	fill_disk(l, &stored, &lost);
 	assert_int_equal(unlink(scratch_name(&f->scratch, "filler", path)), 0);
 	assert_int_equal(ledger_attempt(l, &a, NULL), 0);
-	assert_true(read_all(f->path, count_losses, &c) > stored + 1);
+	assert_true(kit_read(f->path, count_losses, &c) > stored + 1);
 	assert_int_equal(c.attempts, stored + 1);
 	assert_int_equal(c.lost, lost);
 	ledger_close(l);
@@ -550,7 +459,7 @@ static void test_full_disk(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, kit_set_up, kit_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_fields),
 		TEST(test_every_byte),

@@ -9,58 +9,15 @@
 #include <unistd.h>
 
 #include "fs/audit/query.h"
-#include "fs/db/db.h"
 #include "fs/ledger/ledger.h"
-#include "tests/lib/scratch.h"
-
-static const struct ledger_mount sample_mount = {.mount_point = "/mnt"};
-
-struct fixture {
-	struct scratch scratch;
-	char path[SCRATCH_PATH];
-};
-
-static int set_up(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (!f || !scratch_init(&f->scratch)) {
-		free(f);
-		return -1;
-	}
-	(void)scratch_name(&f->scratch, "ledger", f->path);
-	*state = f;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	scratch_done(&f->scratch);
-	free(f);
-	return 0;
-}
-
-static struct ledger *must_open(const char *path)
-{
-	const struct ledger_options opt = {.fsync = false};
-	struct ledger *l = NULL;
-	struct diag diag = {0};
-	int r = ledger_open(path, &sample_mount, &opt, &l, &diag);
-
-	if (r < 0)
-		print_error("ledger_open: %d %s\n", r, diag.text);
-	assert_int_equal(r, 0);
-	return l;
-}
+#include "tests/unit/ledger_kit.h"
 
 static void must_refuse(const char *path, int want, const char *word)
 {
 	const struct ledger_options opt = {.fsync = false};
 	struct ledger *l = NULL;
 	struct diag diag = {0};
-	int r = ledger_open(path, &sample_mount, &opt, &l, &diag);
+	int r = ledger_open(path, &kit_mount, &opt, &l, &diag);
 
 	if (r != want || !strstr(diag.text, word))
 		print_error("%d, want %d: '%s' has '%s'?\n", r, want, diag.text,
@@ -68,26 +25,6 @@ static void must_refuse(const char *path, int want, const char *word)
 	assert_int_equal(r, want);
 	assert_non_null(strstr(diag.text, word));
 	assert_null(l);
-}
-
-static int64_t number_in(const char *path, const char *sql)
-{
-	struct db *db = NULL;
-	int64_t n = 0;
-
-	assert_int_equal(db_open(path, DB_READ_ONLY, &db, NULL), 0);
-	assert_int_equal(db_exec_int(db, sql, &n), 0);
-	db_close(db);
-	return n;
-}
-
-static void change(const char *path, const char *sql)
-{
-	struct db *db = NULL;
-
-	assert_int_equal(db_open(path, 0, &db, NULL), 0);
-	assert_int_equal(db_exec(db, sql), 0);
-	db_close(db);
 }
 
 static void must_not_exist(const struct scratch *s, const char *name)
@@ -101,15 +38,15 @@ static void must_not_exist(const struct scratch *s, const char *name)
 
 static void test_two_writers(void **state)
 {
-	struct fixture *f = *state;
-	struct ledger *l = must_open(f->path);
+	struct kit *f = *state;
+	struct ledger *l = kit_open(f->path);
 	char pid[32];
 
 	(void)snprintf(pid, sizeof(pid), "process %d is", (int)getpid());
 	must_refuse(f->path, -EBUSY, pid);
 	ledger_close(l);
 	must_not_exist(&f->scratch, "ledger-lock");
-	ledger_close(must_open(f->path));
+	ledger_close(kit_open(f->path));
 }
 
 /* Who waits for nothing: many that want to be the one writer, at once. */
@@ -120,11 +57,8 @@ static void *claim_often(void *arg)
 
 	for (int i = 0; i < 20; i++) {
 		struct ledger *l = NULL;
-		struct ledger_attempt a = {.op = LEDGER_OPEN,
-			.error = EPERM,
-			.rule = "image",
-			.path = "/x"};
-		int r = ledger_open(arg, &sample_mount, &opt, &l, NULL);
+		struct ledger_attempt a = kit_attempt(LEDGER_OPEN, "/x");
+		int r = ledger_open(arg, &kit_mount, &opt, &l, NULL);
 
 		if (r == 0)
 			won += ledger_attempt(l, &a, NULL) == 0;
@@ -137,7 +71,7 @@ static void *claim_often(void *arg)
 
 static void test_contest(void **state)
 {
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	pthread_t threads[4];
 	intptr_t sum = 0;
 	void *won;
@@ -152,9 +86,11 @@ static void test_contest(void **state)
 	}
 	assert_true(sum > 0);
 	assert_int_equal(
-		number_in(f->path, "SELECT count(*) FROM attempt"), sum);
+		kit_number(f->path, "SELECT count(*) FROM attempt"), sum);
 	assert_int_equal(
-		number_in(f->path, "SELECT max(seq) FROM attempt"), sum);
+		kit_number(f->path, "SELECT count(*) FROM mount"), sum);
+	assert_int_equal(kit_number(f->path, "SELECT max(seq) FROM event"),
+		3 * sum); /* begun, tried, ended */
 	must_not_exist(&f->scratch, "ledger-lock");
 }
 
@@ -163,7 +99,7 @@ static void test_nothing_left(void **state)
 {
 	static const char *const names[] = {
 		"l", "l-wal", "l-shm", "l-journal", "l-lock"};
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	char filler[4096] = {0}, path[SCRATCH_PATH];
 
 	if (!scratch_own_mounts()) {
@@ -182,16 +118,16 @@ static void test_nothing_left(void **state)
 
 static void test_newer(void **state)
 {
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	struct query *q = NULL;
 	struct diag diag = {0};
 
-	ledger_close(must_open(f->path));
-	change(f->path, "UPDATE meta SET value = 2 WHERE key = 'version'");
+	ledger_close(kit_open(f->path));
+	kit_change(f->path, "UPDATE meta SET value = 3 WHERE key = 'version'");
 	must_refuse(f->path, -EOPNOTSUPP, "newer version");
 	assert_int_equal(query_open(f->path, &q, &diag), -EOPNOTSUPP);
 	assert_non_null(strstr(diag.text, "newer version"));
-	assert_int_equal(number_in(f->path, "SELECT count(*) FROM mount"), 1);
+	assert_int_equal(kit_number(f->path, "SELECT count(*) FROM mount"), 1);
 }
 
 static void test_no_ledger(void **state)
@@ -206,7 +142,7 @@ static void test_no_ledger(void **state)
 		 " DELETE FROM attempt; END"),
 		"DROP TABLE event; CREATE VIEW event AS SELECT * FROM attempt",
 	};
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	char path[SCRATCH_PATH];
 
 	assert_true(scratch_write(&f->scratch, "text", text, sizeof(text)));
@@ -218,15 +154,15 @@ static void test_no_ledger(void **state)
 
 		(void)snprintf(name, sizeof(name), "changed%zu", i);
 		scratch_name(&f->scratch, name, path);
-		ledger_close(must_open(path));
-		change(path, changes[i]);
+		ledger_close(kit_open(path));
+		kit_change(path, changes[i]);
 		must_refuse(path, -EBADMSG, path);
 	}
 }
 
 static void test_not_ours(void **state)
 {
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	char path[SCRATCH_PATH], link[SCRATCH_PATH];
 
 	must_refuse(f->scratch.path, -EPERM, "not a regular file");
@@ -234,7 +170,7 @@ static void test_not_ours(void **state)
 	must_refuse(path, -ENOENT, path);
 	scratch_name(&f->scratch, "target", path);
 	scratch_name(&f->scratch, "link", link);
-	ledger_close(must_open(path));
+	ledger_close(kit_open(path));
 	assert_int_equal(symlink(path, link), 0);
 	must_refuse(link, -EPERM, "symbolic link");
 	scratch_name(&f->scratch, "target-wal", link);
@@ -252,7 +188,7 @@ static void test_not_ours(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, kit_set_up, kit_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_two_writers),
 		TEST(test_contest),

@@ -16,24 +16,12 @@
 #include "fs/base/io.h"
 #include "fs/db/db.h"
 #include "fs/ledger/ledger.h"
-#include "tests/lib/scratch.h"
+#include "tests/unit/ledger_kit.h"
 
-enum { RECORDS = 600 }; /* more than two batches of a reader */
-
-struct fixture {
-	struct scratch scratch;
-	char path[SCRATCH_PATH];
+enum {
+	RECORDS = 600,	     /* more than two batches of a reader */
+	WHOLE = RECORDS + 5, /* with three odd ones, and a mount's two ends */
 };
-
-static struct ledger *must_open(const char *path)
-{
-	const struct ledger_mount mount = {.mount_point = "/mnt"};
-	const struct ledger_options opt = {.fsync = false};
-	struct ledger *l = NULL;
-
-	assert_int_equal(ledger_open(path, &mount, &opt, &l, NULL), 0);
-	return l;
-}
 
 static void add(struct ledger *l, int i)
 {
@@ -41,14 +29,12 @@ static void add(struct ledger *l, int i)
 
 	(void)snprintf(path, sizeof(path), "/d%d/f%d", i % 3, i);
 
-	struct ledger_attempt a = {.op = i % 2 ? LEDGER_UNLINK : LEDGER_OPEN,
-		.error = EPERM,
-		.rule = "image",
-		.path = path,
-		.uid = (uid_t)(i % 5),
-		.tid = i % 4 ? getpid() : 0};
+	struct ledger_attempt a = kit_unlike(
+		i % 2 ? LEDGER_UNLINK : LEDGER_OPEN, path, (unsigned)i);
 
-	assert_int_equal(ledger_attempt(l, &a, NULL), 0);
+	a.uid = (uid_t)(i % 5);
+	a.tid = i % 4 ? getpid() : 0;
+	kit_try(l, &a);
 }
 
 static void add_odd_ones(struct ledger *l)
@@ -63,51 +49,25 @@ static void add_odd_ones(struct ledger *l)
 		.rule = "image",
 		.path = "/raw/\xff\x01*"};
 
-	assert_int_equal(ledger_attempt(l, &rename, NULL), 0);
-	assert_int_equal(ledger_attempt(l, &raw, NULL), 0);
+	kit_try(l, &rename);
+	kit_try(l, &raw);
 	assert_int_equal(
 		ledger_event(l, LEDGER_EVENT_DAMAGE, "/d1/f1", "frame 3"), 0);
 }
 
 static int set_up(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	if (!f || !scratch_init(&f->scratch)) {
-		free(f);
+	if (kit_set_up(state) < 0)
 		return -1;
-	}
-	(void)scratch_name(&f->scratch, "ledger", f->path);
 
-	struct ledger *l = must_open(f->path);
+	struct kit *k = *state;
+	struct ledger *l = kit_open(k->path);
 
 	for (int i = 1; i <= RECORDS; i++)
 		add(l, i);
 	add_odd_ones(l);
 	ledger_close(l);
-	*state = f;
 	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct fixture *f = *state;
-
-	scratch_done(&f->scratch);
-	free(f);
-	return 0;
-}
-
-static struct query *must_query(const char *path)
-{
-	struct query *q = NULL;
-	struct diag diag = {0};
-	int r = query_open(path, &q, &diag);
-
-	if (r < 0)
-		print_error("query_open: %d %s\n", r, diag.text);
-	assert_int_equal(r, 0);
-	return q;
 }
 
 /* How many come, and the first and last of them. */
@@ -150,7 +110,7 @@ struct filter_case {
 };
 
 static const struct filter_case by_record[] = {
-	{"all", {0}, RECORDS + 3},
+	{"all", {0}, WHOLE},
 	{"op", {.ops = OP(LEDGER_UNLINK)}, RECORDS / 2},
 	{"two ops", {.ops = OP(LEDGER_UNLINK) | OP(LEDGER_RENAME)},
 		RECORDS / 2 + 1},
@@ -179,7 +139,7 @@ static const struct filter_case by_record[] = {
 	{"part of comm", {.comm = "test"}, 0},
 	{"past", {.until = 1}, 0},
 	{"future", {.since = INT64_MAX}, 0},
-	{"always", {.since = 1, .until = INT64_MAX}, RECORDS + 3},
+	{"always", {.since = 1, .until = INT64_MAX}, WHOLE},
 	{"several",
 		{.under = "/d1",
 			.ops = OP(LEDGER_OPEN),
@@ -210,8 +170,8 @@ static void test_filters(void **state)
 		{"comm", {.comm = program_invocation_short_name},
 			RECORDS / 4 * 3},
 	};
-	struct fixture *f = *state;
-	struct query *q = must_query(f->path);
+	struct kit *f = *state;
+	struct query *q = kit_query(f->path);
 
 	for (size_t i = 0; i < ARRAY_LEN(by_record); i++)
 		try_filter(q, &by_record[i]);
@@ -223,23 +183,22 @@ static void test_filters(void **state)
 static void test_last(void **state)
 {
 	const struct query_filter all = {0}, opens = {.ops = OP(LEDGER_OPEN)};
-	struct fixture *f = *state;
-	struct query *q = must_query(f->path);
+	struct kit *f = *state;
+	struct query *q = kit_query(f->path);
 	struct found got = find(q, &all, QUERY_FORWARD, 5);
 
 	assert_int_equal(got.count, 5);
-	assert_int_equal(got.last, RECORDS + 3);
+	assert_int_equal(got.last, WHOLE);
 	got = find(q, &all, QUERY_BACKWARD, 5);
 	assert_int_equal(got.count, 5);
-	assert_int_equal(got.first, RECORDS + 3);
-	assert_int_equal(got.last, RECORDS - 1);
+	assert_int_equal(got.first, WHOLE);
+	assert_int_equal(got.last, WHOLE - 4);
 	got = find(q, &opens, QUERY_FORWARD, 3);
 	assert_int_equal(got.count, 3);
-	assert_int_equal(got.first, RECORDS - 2);
-	assert_int_equal(got.last, RECORDS + 2);
+	assert_int_equal(got.first, WHOLE - 6);
+	assert_int_equal(got.last, WHOLE - 2);
 	assert_int_equal(find(q, &opens, QUERY_FORWARD, 0).count, 0);
-	assert_int_equal(
-		find(q, &all, QUERY_FORWARD, INT64_MAX).count, RECORDS + 3);
+	assert_int_equal(find(q, &all, QUERY_FORWARD, INT64_MAX).count, WHOLE);
 	query_close(q);
 }
 
@@ -248,9 +207,9 @@ static void test_last(void **state)
 static void test_follow(void **state)
 {
 	const struct query_filter opens = {.ops = OP(LEDGER_OPEN)};
-	struct fixture *f = *state;
-	struct ledger *l = must_open(f->path);
-	struct query *q = must_query(f->path);
+	struct kit *f = *state;
+	struct ledger *l = kit_open(f->path);
+	struct query *q = kit_query(f->path);
 
 	assert_int_equal(
 		find(q, &opens, QUERY_FORWARD, -1).count, RECORDS / 2 + 1);
@@ -271,7 +230,7 @@ static void test_follow(void **state)
 
 	/* A mount that ends and begins again is the same ledger. */
 	ledger_close(l);
-	l = must_open(f->path);
+	l = kit_open(f->path);
 	add(l, 2);
 	assert_int_equal(query_more(q), 1);
 	assert_int_equal(read_on(q).count, 1);
@@ -283,9 +242,9 @@ static void test_follow(void **state)
 static void test_holds_nothing(void **state)
 {
 	const struct query_filter all = {0};
-	struct fixture *f = *state;
-	struct ledger *l = must_open(f->path);
-	struct query *q = must_query(f->path);
+	struct kit *f = *state;
+	struct ledger *l = kit_open(f->path);
+	struct query *q = kit_query(f->path);
 	const struct query_row *row;
 	struct db *db = NULL;
 	int64_t busy = 1;
@@ -298,7 +257,7 @@ static void test_holds_nothing(void **state)
 		db_exec_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy), 0);
 	assert_int_equal(busy, 0);
 	db_close(db);
-	assert_int_equal(read_on(q).count, RECORDS + 3);
+	assert_int_equal(read_on(q).count, WHOLE + 1);
 	query_close(q);
 	ledger_close(l);
 }
@@ -317,8 +276,8 @@ static int count_ancestor(void *arg, const struct query_ancestor *a)
 static void test_ancestors(void **state)
 {
 	const struct query_filter own = {.pid = getpid()};
-	struct fixture *f = *state;
-	struct query *q = must_query(f->path);
+	struct kit *f = *state;
+	struct query *q = kit_query(f->path);
 	const struct query_row *row;
 	int64_t proc;
 	int count = 0;
@@ -336,7 +295,7 @@ static void test_ancestors(void **state)
 	assert_int_equal(db_open(f->path, 0, &db, NULL), 0);
 	assert_int_equal(db_exec(db, "UPDATE proc SET parent_id = id"), 0);
 	db_close(db);
-	q = must_query(f->path);
+	q = kit_query(f->path);
 	count = 1; /* the first one is not our parent now */
 	assert_int_equal(query_ancestors(q, proc, count_ancestor, &count), 0);
 	assert_int_equal(count, 17);
@@ -352,7 +311,7 @@ static void kill_writer(const char *path)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct ledger *l = must_open(path);
+		struct ledger *l = kit_open(path);
 
 		add(l, 1);
 		raise(SIGKILL);
@@ -365,7 +324,7 @@ static void test_read_only(void **state)
 {
 	const struct query_filter all = {0};
 	const char *dir;
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	char shm[SCRATCH_PATH];
 	struct query *q;
 
@@ -388,9 +347,9 @@ static void test_read_only(void **state)
 			mount(NULL, dir, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY,
 				NULL),
 			0);
-		q = must_query(f->path);
+		q = kit_query(f->path);
 		assert_int_equal(find(q, &all, QUERY_FORWARD, -1).count,
-			RECORDS + 3 + (step > 0));
+			WHOLE + (step > 0 ? 2 : 0));
 		assert_int_equal(query_more(q), 0);
 		query_close(q);
 		assert_int_equal(umount2(dir, 0), 0);
@@ -440,7 +399,7 @@ static void try_bytes(
 
 static void test_damage(void **state)
 {
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	_cleanup_buf_ struct buf good = {0};
 	int read = 0;
 
@@ -460,7 +419,7 @@ static void test_damage(void **state)
 
 static void test_no_ledger(void **state)
 {
-	struct fixture *f = *state;
+	struct kit *f = *state;
 	char path[SCRATCH_PATH];
 	struct query *q = NULL;
 	struct diag diag = {0};
@@ -476,7 +435,7 @@ static void test_no_ledger(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, kit_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_filters),
 		TEST(test_last),
