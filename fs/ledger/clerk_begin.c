@@ -6,8 +6,9 @@
  * A ledger that did not verify and is gone on with all the same begins a new
  * epoch where its tree ends. Its note is signed by the key before, if that is
  * there; else it has none (as key 0), and only the RECOVERY record says why.
- * Checkpoints of records that are gone leave the table, since others will have
- * their numbers; the newest of them is part of that record.
+ * Checkpoints of records that are gone, and what tells where they were
+ * anchored, leave the tables, since other records will have these numbers; the
+ * newest of them is part of that record.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -110,16 +111,24 @@ struct beginning {
 	bool mend;	  /* checkpoints that are too large go */
 };
 
-static int drop_checkpoints(struct store *s, uint64_t size)
+static int drop_beyond(struct store *s, const char *sql, uint64_t size)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *drop = NULL;
-	int r = db_prepare(
-		store_db(s), "DELETE FROM checkpoint WHERE size > ?", &drop);
+	int r = db_prepare(store_db(s), sql, &drop);
 
 	if (r < 0)
 		return r;
 	db_bind_int(drop, (int64_t)size);
 	return db_run(drop);
+}
+
+static int mend(struct store *s, uint64_t size)
+{
+	int r = drop_beyond(s, "DELETE FROM checkpoint WHERE size > ?", size);
+
+	return r < 0 ? r
+		     : drop_beyond(
+			       s, "DELETE FROM anchor WHERE size > ?", size);
 }
 
 static int write_beginning(struct store *s, void *arg)
@@ -137,7 +146,7 @@ static int write_beginning(struct store *s, void *arg)
 	if (b->origin)
 		r = set_origin(s, c->key.origin);
 	if (r == 0 && b->mend)
-		r = drop_checkpoints(s, b->found->size);
+		r = mend(s, b->found->size);
 	if (r == 0 && b->epoch)
 		r = clerk_add_epoch(s, &epoch);
 	return r == 0 && b->text ? store_event(s, &e, &now) : r;
