@@ -58,8 +58,8 @@ struct clerk {
 
 	int epoll, wake, clock_set; /* an eventfd; a timerfd that is readable
 				     * when the clock was set */
-	bool begun;   /* there are keys, and a store */
-	bool running; /* there is a thread */
+	bool begun;		    /* there are keys, and a store */
+	bool running;		    /* there is a thread */
 	pthread_t thread;
 	atomic_bool stop;  /* set by who ends it */
 	atomic_bool awake; /* false: it sleeps; who writes must wake it */

@@ -302,11 +302,13 @@ static int open_store(struct ledger *l, const struct ledger_mount *mount,
 	struct diag *diag)
 {
 	int r = start_check(l->claim.path, opt->recover, found, diag);
-	unsigned flags = (opt->fsync ? STORE_FSYNC : 0) |
-			 (found->kind > START_CRASH ? STORE_RECOVER : 0);
+	const struct store_options store = {
+		.fsync = opt->fsync,
+		.mend = found->mend,
+	};
 
 	if (r == 0)
-		r = store_open(l->claim.path, flags, &l->store, diag);
+		r = store_open(l->claim.path, &store, &l->store, diag);
 
 	if (r == 0) {
 		r = claim_check(&l->claim, diag);

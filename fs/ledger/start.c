@@ -22,6 +22,7 @@ struct check {
 	struct db *db;
 	struct digests *digests;
 	struct sealing *tree;
+	int64_t recovered; /* number of the last record of a recovery */
 };
 
 const char *start_word(enum start_kind kind)
@@ -58,6 +59,13 @@ static void format_like(3, 4)
 static bool is_fault(const struct check *c)
 {
 	return c->s->kind > START_CRASH;
+}
+
+static int sql_failed(struct check *c, int r, struct diag *diag)
+{
+	return r < 0 ? diag_set(diag, r, "ledger %s: %s", c->path,
+			       db_error(c->db))
+		     : 0;
 }
 
 /* ---- what the ledger says of itself ---- */
@@ -344,9 +352,10 @@ static int check_tree(struct check *c)
 
 static int check_end(struct check *c)
 {
+	const struct start_tail tail = {c->s->size, (uint64_t)c->recovered};
 	uint64_t bad;
 	bool to_the_end;
-	int r = start_tail_check(c->db, c->digests, c->s->size, &bad);
+	int r = start_tail_check(c->db, c->digests, &tail, &bad);
 
 	if (r != -EBADMSG)
 		return r;
@@ -363,7 +372,7 @@ static int check_end(struct check *c)
 	return 0;
 }
 
-static int load_tree(struct check *c, bool mend, struct diag *diag)
+static int load_tree(struct check *c, int64_t mend, struct diag *diag)
 {
 	struct hasher *h = NULL;
 	int r = digests_new(c->db, &c->digests);
@@ -395,15 +404,21 @@ static void drop_tree(struct check *c)
 static int find_tree(struct check *c, struct diag *diag)
 {
 	struct diag why = {0};
-	int r = load_tree(c, false, &why);
+	int r = start_tail_recovered(c->db, &c->recovered);
 
+	if (r < 0)
+		return sql_failed(c, r, diag);
+	r = load_tree(c, c->recovered, &why);
 	if (r == -EBADMSG) {
 		find(c, START_EDITED, "%s", why.text);
 		drop_tree(c);
-		r = load_tree(c, true, &why);
+		r = load_tree(c, SEALING_MEND_ALL, &why);
 	}
 	if (r < 0)
-		(void)diag_set(diag, r, "ledger %s: %s", c->path, why.text);
+		(void)diag_set(diag, r,
+			"ledger %s: %s; it can't be gone on with: give another "
+			"--ledger",
+			c->path, why.text);
 	return r;
 }
 
@@ -436,13 +451,6 @@ static void check_new(struct check *c)
 			"the ledger of the key file %s-key is gone: %s, which "
 			"had %" PRIu64 " signed records",
 			c->path, s->key.origin, s->key.size);
-}
-
-static int sql_failed(struct check *c, int r, struct diag *diag)
-{
-	return r < 0 ? diag_set(diag, r, "ledger %s: %s", c->path,
-			       db_error(c->db))
-		     : 0;
 }
 
 /* What the ledger says, in the order in which it is worth believing. */
@@ -528,6 +536,7 @@ int start_check(
 	/* Finding the tree may make tiles again; they are not kept. */
 	r = db_exec(db, "BEGIN");
 	r = r < 0 ? sql_failed(&c, r, diag) : check_all(&c, diag);
+	ret->mend = is_fault(&c) ? SEALING_MEND_ALL : c.recovered;
 	drop_tree(&c);
 	db_rollback(db);
 	if (r == 0 && is_fault(&c) && !recover)

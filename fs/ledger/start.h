@@ -52,6 +52,8 @@ struct start {
 	struct digest signed_root;
 	char note[NOTE_MAX + 1]; /* the newest checkpoint; or "" */
 
+	int64_t mend; /* for store_open */
+
 	uint64_t size; /* of the tree that was found */
 	struct digest root;
 
