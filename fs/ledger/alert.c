@@ -148,6 +148,7 @@ static void add_process(struct json *j, const struct proc *p)
 		json_null(j, "pid");
 	json_bytes(j, "comm", f->comm.data, f->comm.len);
 	json_bytes(j, "exe", f->exe.data, f->exe.len);
+	json_text(j, "container", f->container);
 }
 
 /* All but what is known only when it is told. The object stays open. */

@@ -6,9 +6,8 @@
 
 #include "fs/ledger/clerk.h"
 #include "fs/seal/keyfile.h"
+#include "tests/unit/hook_kit.h"
 #include "tests/unit/ledger_kit.h"
-
-#define MS INT64_C(1000000)
 
 /* Looks often; else as usual. */
 extern const struct clerk_pace quick;
