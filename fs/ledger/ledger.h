@@ -19,6 +19,7 @@
 #include "fs/who/proc.h"
 
 struct ledger;
+struct clerk_pace;
 
 /* What is written once for each mount. Strings are borrowed for the call. */
 struct ledger_mount {
@@ -63,6 +64,8 @@ struct ledger_options {
 	const char *const *anchors; /* file:PATH, syslog, stdout, exec:CMD */
 	const char *const *alerts;  /* exec:CMD */
 	const char *metrics;	    /* file:PATH or unix:PATH, or NULL */
+
+	const struct clerk_pace *pace; /* NULL: as usual; for tests */
 };
 
 /*

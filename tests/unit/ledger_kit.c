@@ -120,9 +120,15 @@ static bool is_frame(const struct query_row *row)
 {
 	const struct query_cell *op = &row->cell[QUERY_OP];
 
-	return !row->cell[QUERY_TEXT_OF_EVENT].null &&
-	       ((op->len == 5 && memcmp(op->bytes, "mount", 5) == 0) ||
-		       (op->len == 7 && memcmp(op->bytes, "unmount", 7) == 0));
+	static const char *const frames[] = {"mount", "unmount", "recovery"};
+
+	for (size_t i = 0; i < ARRAY_LEN(frames); i++) {
+		if (!row->cell[QUERY_TEXT_OF_EVENT].null &&
+			op->len == strlen(frames[i]) &&
+			memcmp(op->bytes, frames[i], op->len) == 0)
+			return true;
+	}
+	return false;
 }
 
 int64_t kit_read(const char *path,
