@@ -465,9 +465,7 @@ static void test_quoting(void **state)
 	static const char *const words[] = {"", "plain", "/a/b-c_d.e", "a b",
 		"it's", "$(id)", "`id`", "a;b&&c|d>e", "*?[x]", "!x", "~", "#x",
 		"\\", "\\'", "\n", "a\tb\033[31m", "\xff\xfe", "\xc3\xa9'\n",
-		"\x7f", "-n",
-		"\001"
-		"7"};
+		"\x7f", "-n", "\0017"};
 	char got[256];
 
 	(void)state;
