@@ -142,6 +142,8 @@ def test_read_only_in_a_container(stele, image, point, scratch, spaces):
     assert f"process {space.process.pid} (cat)" in found["what"]
     mend(stele, found)
     assert is_well(stele, point)
+    options = space.run("findmnt", "-no", "OPTIONS", there).stdout
+    assert "nosuid,nodev" in options  # as it was
     assert "Read-only" in space.run(*touch).stderr
     assert [r["op"] for r in m.log()] == ["create"]
 
