@@ -20,7 +20,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "fs/ledger/budget.h"
 #include "fs/ledger/claim.h"
+#include "fs/ledger/full.h"
 #include "fs/ledger/store.h"
 #include "fs/ledger/work.h"
 #include "fs/who/proc.h"
@@ -41,8 +43,9 @@ struct entry {
 	struct store_time at;
 	struct store_effect effect; /* of an attempt; the leader's */
 
+	int result; /* the leader's until DONE */
+
 	enum entry_state state; /* this and what follows: ledger.lock */
-	int result;
 	struct entry *next;
 	pthread_cond_t moved; /* state has changed */
 };
@@ -57,8 +60,10 @@ struct lost {
 struct ledger {
 	struct claim claim;
 	struct proc_table *procs; /* locks itself */
-	struct store *store;	  /* the leader's */
-	struct lost lost;	  /* the leader's */
+	struct budget *budget;	  /* locks itself */
+	struct store *store;	  /* the leader's, as is what follows */
+	struct full *full;
+	struct lost lost;
 
 	pthread_mutex_t lock; /* protects what follows */
 	struct entry *head, *tail;
@@ -108,47 +113,87 @@ static int store_entry(struct ledger *l, struct entry *e)
 	return store_attempt(l->store, e->attempt, &e->at, e->proc, &e->effect);
 }
 
-static void count_lost(struct ledger *l, const struct entry *batch, int error)
+static void count_lost(struct ledger *l, const struct entry *e)
 {
-	for (const struct entry *e = batch; e; e = e->next) {
-		if (!l->lost.attempts && !l->lost.events)
-			l->lost.first = e->at;
-		l->lost.last = e->at;
-		if (e->attempt)
-			l->lost.attempts++;
-		else
-			l->lost.events++;
-	}
-	l->lost.error = error;
+	if (!l->lost.attempts && !l->lost.events)
+		l->lost.first = e->at;
+	l->lost.last = e->at;
+	if (e->attempt)
+		l->lost.attempts++;
+	else
+		l->lost.events++;
+	l->lost.error = e->result;
 }
 
-/* All of a batch, or nothing of it. */
-static int try_batch(struct ledger *l, struct entry *batch)
+/* All of a batch, or nothing of it; without room, all but its attempts. */
+static int try_batch(struct ledger *l, struct entry *batch, bool room)
 {
 	int r = store_begin(l->store);
 
 	if (r == 0)
 		r = store_lost(l);
-	for (struct entry *e = batch; r == 0 && e; e = e->next)
-		r = store_entry(l, e);
+	if (r == 0 && room)
+		r = full_settle(l->full);
+	for (struct entry *e = batch; r == 0 && e; e = e->next) {
+		if (room || !e->attempt)
+			r = store_entry(l, e);
+	}
 	if (r == 0)
 		r = store_commit(l->store);
-	if (r < 0)
+	if (r < 0) {
 		store_abort(l->store);
-	return r;
+		return r;
+	}
+	l->lost = (struct lost){0};
+	if (room)
+		full_settled(l->full);
+	return 0;
 }
 
-static int write_batch(struct ledger *l, struct entry *batch)
+/* What a batch comes to that could not be stored, or only in part. */
+static void settle_rest(struct ledger *l, struct entry *batch, int error)
 {
-	int r = try_batch(l, batch);
+	for (struct entry *e = batch; e; e = e->next) {
+		e->result = error;
+		e->effect = (struct store_effect){0};
+		if (e->attempt && (error == -ENOSPC || error == 0))
+			e->result = full_take(l->full, e->attempt, &e->at);
+	}
 
+	int r = full_write(l->full);
+
+	for (struct entry *e = batch; e; e = e->next) {
+		if (r < 0 && e->attempt && e->result == 0)
+			e->result = r;
+		if (e->result < 0 && e->result != -EAGAIN && !e->work)
+			count_lost(l, e);
+	}
+}
+
+static bool has_attempts_only(const struct entry *batch)
+{
+	while (batch && batch->attempt)
+		batch = batch->next;
+	return !batch;
+}
+
+/* Store a batch and say in each entry what became of it. */
+static void write_batch(struct ledger *l, struct entry *batch)
+{
+	bool room = !batch->work && full_room(l->full) == 0;
+	int r;
+
+	if (!room && has_attempts_only(batch)) {
+		settle_rest(l, batch, -ENOSPC);
+		return;
+	}
+	r = try_batch(l, batch, room);
 	if (r == -ENOSPC && store_reclaim(l->store) == 0 && !batch->work)
-		r = try_batch(l, batch);
-	if (r == 0)
-		l->lost = (struct lost){0};
-	else if (!batch->work)
-		count_lost(l, batch, r);
-	return r;
+		r = try_batch(l, batch, room);
+	if (r == -ENOSPC && full_make_room(l->full) == 0 && !batch->work)
+		r = try_batch(l, batch, room);
+	if (r < 0 || !room)
+		settle_rest(l, batch, r);
 }
 
 /* ---- the queue; all of these need the lock ---- */
@@ -180,7 +225,7 @@ static struct entry *take_batch(struct ledger *l)
 	return first;
 }
 
-static void finish_batch(struct entry *batch, int result)
+static void finish_batch(struct entry *batch)
 {
 	while (batch) {
 		/* The entry may be gone once its owner sees DONE, which it
@@ -188,7 +233,6 @@ static void finish_batch(struct entry *batch, int result)
 		struct entry *e = batch;
 
 		batch = e->next;
-		e->result = result;
 		e->state = DONE;
 		pthread_cond_signal(&e->moved);
 	}
@@ -209,10 +253,10 @@ static void lead(struct ledger *l)
 
 	pthread_mutex_unlock(&l->lock);
 
-	int r = write_batch(l, batch);
+	write_batch(l, batch);
 
 	pthread_mutex_lock(&l->lock);
-	finish_batch(batch, r);
+	finish_batch(batch);
 	pass_lead(l);
 }
 
@@ -245,10 +289,12 @@ int ledger_attempt(struct ledger *l, const struct ledger_attempt *a,
 	e.proc = proc_find(l->procs, a->tid);
 
 	int r = submit(l, &e);
+	uint64_t delay = budget_charge(
+		l->budget, e.proc, e.effect.bytes, (uint64_t)store_now().boot);
 
 	proc_unref(e.proc);
 	if (ret_delay_ns)
-		*ret_delay_ns = 0;
+		*ret_delay_ns = delay;
 	return r;
 }
 
@@ -260,6 +306,11 @@ int ledger_event(struct ledger *l, enum ledger_event kind, const char *path,
 	struct entry e = {.event = &event, .at = store_now()};
 
 	return submit(l, &e);
+}
+
+bool ledger_is_halted(const struct ledger *l)
+{
+	return full_is_halted(l->full);
 }
 
 int ledger_work(struct ledger *l, work_fn fn, void *arg)
@@ -281,9 +332,12 @@ static int open_store(struct ledger *l, const struct ledger_mount *mount,
 		r = claim_check(&l->claim, diag);
 		if (r < 0)
 			return r;
-		r = store_start(l->store, mount, diag);
+		r = full_open(l->claim.path, opt, l->store, &l->full, diag);
 	}
+	if (r == 0)
+		r = store_start(l->store, mount, diag);
 	if (r < 0) {
+		full_close(take_ptr(l->full));
 		store_close(take_ptr(l->store));
 		claim_undo(&l->claim);
 	}
@@ -299,6 +353,10 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 		.exe_digest = opt->exe_digest,
 		.exe_digest_arg = opt->exe_digest_arg,
 	};
+	struct budget_options budget = {
+		.process_rate = opt->process_rate,
+		.group_rate = opt->group_rate,
+	};
 
 	if (!l)
 		return diag_errno(diag, -ENOMEM, "ledger %s", path);
@@ -312,7 +370,9 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 	r = open_store(l, mount, opt, diag);
 	if (r < 0)
 		return r;
-	r = proc_table_new(&procs, &l->procs);
+	r = budget_new(&budget, &l->budget);
+	if (r == 0)
+		r = proc_table_new(&procs, &l->procs);
 	if (r < 0)
 		return diag_errno(diag, r, "ledger %s", path);
 	*ret = take_ptr(l);
@@ -331,6 +391,8 @@ static void end_mount(struct ledger *l)
 	if (r == 0)
 		r = store_lost(l);
 	if (r == 0)
+		r = full_settle(l->full);
+	if (r == 0)
 		r = store_close_folds(l->store, now.boot, true);
 	if (r == 0)
 		r = store_event(l->store, &end, &now);
@@ -340,6 +402,8 @@ static void end_mount(struct ledger *l)
 	 * a crash. */
 	if (r < 0)
 		store_abort(l->store);
+	else
+		full_settled(l->full);
 }
 
 void ledger_close(struct ledger *l)
@@ -349,8 +413,10 @@ void ledger_close(struct ledger *l)
 	assert(!l->head && !l->led); /* no call is under way */
 	if (l->store && store_mount_id(l->store))
 		end_mount(l);
+	full_close(l->full);
 	store_close(l->store);
 	proc_table_free(l->procs);
+	budget_free(l->budget);
 	claim_done(&l->claim);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
