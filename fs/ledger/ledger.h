@@ -129,7 +129,9 @@ struct ledger_attempt {
 	const char *path2; /* or NULL */
 	const char *rule;  /* what refused it: "image", or a policy's path */
 	uint64_t ino;	   /* of the target, or of its folder */
-	const struct ledger_node *node; /* of the target, or NULL */
+	/* Facts of the target, or NULL: then its ino is not stored either,
+	 * since a record vouches for what it says of an inode. */
+	const struct ledger_node *node;
 	bool ino_is_parent; /* the target does not exist: ino is its folder */
 	unsigned has;	    /* LEDGER_HAS_*: which of these are given */
 	uint32_t flags;	    /* open, rename, ioctl command, access mask */

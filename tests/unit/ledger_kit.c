@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fs/db/db.h"
+#include "fs/ledger/digests.h"
 #include "tests/unit/unit.h"
 
 const struct ledger_mount kit_mount = {
@@ -145,4 +146,26 @@ int64_t kit_read(const char *path,
 	assert_int_equal(r, 0);
 	query_close(q);
 	return seen;
+}
+
+void kit_check_tree(struct store *s)
+{
+	struct hasher *h = hasher_new();
+	const struct merkle *m = store_tree(s);
+	struct digests *d = NULL;
+	struct merkle again = {0};
+	struct digest leaf, want, got;
+
+	assert_non_null(h);
+	assert_int_equal(digests_new(store_db(s), &d), 0);
+	for (uint64_t i = 1; i <= m->size; i++) {
+		assert_int_equal(digests_leaf(d, (int64_t)i, &leaf), 0);
+		merkle_add(&again, h, &leaf);
+	}
+	assert_int_equal(digests_leaf(d, (int64_t)m->size + 1, &leaf), -ENOENT);
+	merkle_root(&again, h, &want);
+	merkle_root(m, h, &got);
+	assert_true(digest_equal(&want, &got));
+	digests_free(d);
+	hasher_free(h);
 }
