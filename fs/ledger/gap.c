@@ -135,7 +135,16 @@ static int begin(struct gap *g, uint64_t number)
 	return r;
 }
 
-/* Take up what the file holds; false: it is not whole. */
+static bool is_marked(const uint8_t *place)
+{
+	uint64_t magic;
+
+	memcpy(&magic, place, sizeof(magic));
+	return le64toh(magic) == MAGIC;
+}
+
+/* Take up what the file holds; false: nothing that is whole. A file without a
+ * mark was never finished, and counted nothing. */
 static bool load(struct gap *g)
 {
 	_cleanup_free_ uint8_t *file = malloc(FILE_LEN);
@@ -152,6 +161,7 @@ static bool load(struct gap *g)
 		g->now = second;
 		found = true;
 	}
+	g->damaged = !found && (is_marked(file) || is_marked(file + PLACE_LEN));
 	if (!found)
 		return false;
 	memcpy(&g->sketch, file + 2 * PLACE_LEN, sizeof(g->sketch));
@@ -201,10 +211,7 @@ static int start(struct gap *g, const char *path, uint64_t last)
 	if (r < 0)
 		return r;
 
-	bool whole = old && load(g);
-
-	g->damaged = old && !whole;
-	if (!whole)
+	if (!old || !load(g))
 		return begin(g, last + 1);
 	if (g->now.n[COUNT_NUMBER] <= last || g->now.n[COUNT_ATTEMPTS] == 0)
 		return begin(g, last < g->now.n[COUNT_NUMBER]

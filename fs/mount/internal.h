@@ -72,7 +72,8 @@ static inline struct mount *mount_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
-/* The inode that a request names; replies with the error when there is none. */
+/* The inode that a request names; replies with the error when there is none, or
+ * when nothing is answered any more (on_full=halt). */
 bool op_node(fuse_req_t req, fuse_ino_t ino, struct image_node *ret);
 
 /* Who sent the request; to be given back with caller_done. */
