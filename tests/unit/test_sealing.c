@@ -236,11 +236,12 @@ static void test_forged(void **state)
 
 /* ---- finding the tree again ---- */
 
-static struct store *open_store(const char *path, unsigned flags, int want)
+static struct store *open_store(const char *path, int64_t mend, int want)
 {
+	const struct store_options opt = {.mend = mend};
 	struct store *s = NULL;
 	struct diag diag = {0};
-	int r = store_open(path, flags, &s, &diag);
+	int r = store_open(path, &opt, &s, &diag);
 
 	if (r != want)
 		print_error("%d, want %d: %s\n", r, want, diag.text);
