@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "fs/base/base64.h"
 #include "fs/base/json.h"
 #include "fs/ledger/hook.h"
 
@@ -147,6 +148,7 @@ static void add_process(struct json *j, const struct proc *p)
 		json_null(j, "pid");
 	json_bytes(j, "comm", f->comm.data, f->comm.len);
 	json_bytes(j, "exe", f->exe.data, f->exe.len);
+	json_text(j, "container", f->container);
 }
 
 /* All but what is known only when it is told. The object stays open. */
@@ -252,16 +254,16 @@ static int complete(struct buf *text, const struct waiting *w, uint64_t dropped,
 	const struct alert_checkpoint *last, const char *origin)
 {
 	struct json j = {.out = text, .more = true};
-	char hex[DIGEST_HEX_LEN + 1];
+	char root[BASE64_LEN(DIGEST_LEN) + 1] = "";
 
 	json_text(&j, "origin", origin);
 	json_int(&j, "suppressed", (int64_t)w->suppressed);
 	json_int(&j, "dropped", (int64_t)dropped);
 	if (last->size) {
-		digest_hex(&last->root, hex);
+		base64_write(last->root.bytes, DIGEST_LEN, root);
 		json_open(&j, "checkpoint");
 		json_int(&j, "size", (int64_t)last->size);
-		json_text(&j, "root", hex);
+		json_text(&j, "root", root);
 		json_close(&j);
 	} else {
 		json_null(&j, "checkpoint");
@@ -380,8 +382,8 @@ int alerts_new(
 		return diag_errno(diag, -ENOMEM, "alerts");
 	a->programs = opt->programs;
 	a->metrics = opt->metrics;
-	a->mount_point = opt->mount->mount_point;
-	digest_hex(&opt->mount->image_id, a->image_id);
+	a->mount_point = opt->mount_point;
+	digest_hex(opt->image_id, a->image_id);
 	a->quiet_ns = opt->quiet_ns ? opt->quiet_ns
 				    : (int64_t)ALERT_SECONDS * 1000000000;
 	a->wake = opt->wake;

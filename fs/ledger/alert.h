@@ -15,8 +15,8 @@
  *	tid, pid, comm, exe, container	null when not known
  *	mount_point, image_id, origin
  *	suppressed, dropped
- *	checkpoint	{"size", "root"} of the last one; null before the first.
- *			A record whose seq is at most size is sealed by it
+ *	checkpoint	{"size", "root"} of the last one, as in its note; null
+ *before the first. A record whose seq is at most size is sealed by it
  */
 #ifndef FS_LEDGER_ALERT_H
 #define FS_LEDGER_ALERT_H
@@ -43,7 +43,8 @@ struct alert_checkpoint {
 
 struct alert_options {
 	const char *const *programs; /* ends with NULL; or NULL. Borrowed */
-	const struct ledger_mount *mount;
+	const char *mount_point;     /* borrowed */
+	const struct digest *image_id;
 	struct metrics *metrics; /* borrowed */
 	int epoll;		 /* see hook.h */
 	int64_t program_ns;	 /* time of a program; 0: as hook.h */

@@ -57,11 +57,10 @@ static int open_file(const char *path)
 
 static int put_file(const char *path, const char *note, size_t len)
 {
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = NOTE_BYTES};
 	_cleanup_close_ int fd = open_file(path);
 	int r;
 
-	buf_init(&text, NOTE_BYTES);
 	if (fd < 0)
 		return fd;
 	r = buf_add(&text, note, len);
@@ -128,10 +127,9 @@ static int send_datagram(const char *path, const void *data, size_t len)
 
 static int put_syslog(const char *path, const char *note, size_t len)
 {
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = NOTE_BYTES};
 	int r;
 
-	buf_init(&text, NOTE_BYTES);
 	r = add_syslog_head(&text);
 	if (r == 0)
 		r = anchor_line(note, len, &text);
@@ -141,10 +139,9 @@ static int put_syslog(const char *path, const char *note, size_t len)
 static int put_output(const char *note, size_t len)
 {
 	struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = PIPE_BUF};
 	int r;
 
-	buf_init(&text, PIPE_BUF);
 	r = anchor_line(note, len, &text);
 	if (r < 0)
 		return r;

@@ -59,13 +59,12 @@ static int write_text(const char *path, const struct buf *text)
 
 int scrape_write(struct scrape *s, const struct store_time *now)
 {
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = METRICS_MAX};
 	char aside[PATH_MAX];
 	int r;
 
 	if (!s || s->listener >= 0)
 		return 0;
-	buf_init(&text, METRICS_MAX);
 	if (snprintf(aside, sizeof(aside), "%s.tmp", s->path) >=
 		(int)sizeof(aside))
 		return -ENAMETOOLONG;
@@ -175,10 +174,9 @@ static bool hear(struct client *c, int64_t boot)
 
 static int compose(const struct scrape *s, struct client *c, int64_t real)
 {
-	_cleanup_buf_ struct buf text;
+	_cleanup_buf_ struct buf text = {.max = METRICS_MAX};
 	int r;
 
-	buf_init(&text, METRICS_MAX);
 	buf_init(&c->answer, METRICS_MAX + 512);
 	r = metrics_print(s->metrics, real, &text);
 	if (r == 0 && c->request_len >= 4 && may_be_http(c))

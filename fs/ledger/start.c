@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "fs/base/boot.h"
 #include "fs/db/db.h"
 #include "fs/ledger/digests.h"
 #include "fs/ledger/schema.h"
@@ -21,6 +22,7 @@ struct check {
 	struct db *db;
 	struct digests *digests;
 	struct sealing *tree;
+	int64_t recovered; /* number of the last record of a recovery */
 };
 
 const char *start_word(enum start_kind kind)
@@ -57,6 +59,13 @@ static void format_like(3, 4)
 static bool is_fault(const struct check *c)
 {
 	return c->s->kind > START_CRASH;
+}
+
+static int sql_failed(struct check *c, int r, struct diag *diag)
+{
+	return r < 0 ? diag_set(diag, r, "ledger %s: %s", c->path,
+			       db_error(c->db))
+		     : 0;
 }
 
 /* ---- what the ledger says of itself ---- */
@@ -143,12 +152,12 @@ static int read_key_of(struct check *c, uint64_t size, struct note_key *ret)
 	return r < 0 ? r : 1;
 }
 
-static int read_boot_offset(struct check *c)
+static int read_last_time(struct check *c)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *s = NULL;
-	char boot[64], now[STORE_BOOT_ID];
+	char boot[64], now[BOOT_ID_ROOM];
 	int r = db_prepare(c->db,
-		"SELECT r.t_real - r.t_boot, m.boot_id FROM"
+		"SELECT r.t_real, r.t_boot, m.boot_id FROM"
 		" (SELECT * FROM (SELECT seq, mount_id, t_real, t_boot"
 		" FROM attempt ORDER BY seq DESC LIMIT 1)"
 		" UNION ALL SELECT * FROM (SELECT seq, mount_id, t_real,"
@@ -161,11 +170,11 @@ static int read_boot_offset(struct check *c)
 		r = db_next(s);
 	if (r <= 0)
 		return r;
-	store_boot_id(now);
-	if (*now && take_text(s, 1, boot, sizeof(boot)) == 0 &&
+	boot_read_id(now);
+	if (*now && take_text(s, 2, boot, sizeof(boot)) == 0 &&
 		strcmp(boot, now) == 0) {
-		c->s->has_offset = true;
-		c->s->offset = db_int(s, 0);
+		c->s->has_last = true;
+		c->s->last = (struct store_time){db_int(s, 0), db_int(s, 1)};
 	}
 	return 0;
 }
@@ -206,6 +215,8 @@ static void check_key(struct check *c)
 {
 	struct start *s = c->s;
 	int64_t number = (int64_t)s->key.number;
+	bool same =
+		memcmp(s->key.key.key, s->epoch_key.key, SIGN_PUBLIC_LEN) == 0;
 
 	if (!s->has_key)
 		find(c, START_NO_KEY, "its key file %s-key is missing",
@@ -214,21 +225,21 @@ static void check_key(struct check *c)
 		find(c, START_OTHER_KEY,
 			"its key file is that of another ledger, %s",
 			s->key.origin);
-	else if (number > s->epoch)
-		find(c, START_ROLLED_BACK,
-			"it is an older copy: it ends with key %" PRId64
-			", its key file has key %" PRId64,
-			s->epoch, number);
-	else if (was_handed_over(s))
-		return;
-	else if (number < s->epoch)
+	else if (number < s->epoch && !was_handed_over(s))
 		find(c, START_OTHER_KEY,
 			"its key file is an old one: it has key %" PRId64
 			", the ledger ends with key %" PRId64,
 			number, s->epoch);
-	else if (memcmp(s->key.key.key, s->epoch_key.key, SIGN_PUBLIC_LEN) != 0)
+	else if (number == s->epoch && !same)
 		find(c, START_OTHER_KEY,
 			"its key file has another key than the ledger");
+	else
+		s->key_fits = true;
+	if (number > s->epoch && s->key_fits)
+		find(c, START_ROLLED_BACK,
+			"it is an older copy: it ends with key %" PRId64
+			", its key file has key %" PRId64,
+			s->epoch, number);
 }
 
 /* ---- the newest checkpoint ---- */
@@ -309,7 +320,7 @@ static int check_root(struct check *c, uint64_t size, const struct digest *want)
 static int check_tree(struct check *c)
 {
 	struct start *s = c->s;
-	bool remembers = s->has_key && !is_fault(c) && s->key.size > 0;
+	bool remembers = s->key_fits && s->key.size > 0;
 
 	if (s->signed_size > s->size) {
 		find(c, START_CUT,
@@ -341,9 +352,10 @@ static int check_tree(struct check *c)
 
 static int check_end(struct check *c)
 {
+	const struct start_tail tail = {c->s->size, (uint64_t)c->recovered};
 	uint64_t bad;
 	bool to_the_end;
-	int r = start_tail_check(c->db, c->digests, c->s->size, &bad);
+	int r = start_tail_check(c->db, c->digests, &tail, &bad);
 
 	if (r != -EBADMSG)
 		return r;
@@ -360,7 +372,7 @@ static int check_end(struct check *c)
 	return 0;
 }
 
-static int load_tree(struct check *c, bool mend, struct diag *diag)
+static int load_tree(struct check *c, int64_t mend, struct diag *diag)
 {
 	struct hasher *h = NULL;
 	int r = digests_new(c->db, &c->digests);
@@ -392,15 +404,21 @@ static void drop_tree(struct check *c)
 static int find_tree(struct check *c, struct diag *diag)
 {
 	struct diag why = {0};
-	int r = load_tree(c, false, &why);
+	int r = start_tail_recovered(c->db, &c->recovered);
 
+	if (r < 0)
+		return sql_failed(c, r, diag);
+	r = load_tree(c, c->recovered, &why);
 	if (r == -EBADMSG) {
 		find(c, START_EDITED, "%s", why.text);
 		drop_tree(c);
-		r = load_tree(c, true, &why);
+		r = load_tree(c, SEALING_MEND_ALL, &why);
 	}
 	if (r < 0)
-		(void)diag_set(diag, r, "ledger %s: %s", c->path, why.text);
+		(void)diag_set(diag, r,
+			"ledger %s: %s; it can't be gone on with: give another "
+			"--ledger",
+			c->path, why.text);
 	return r;
 }
 
@@ -435,13 +453,6 @@ static void check_new(struct check *c)
 			c->path, s->key.origin, s->key.size);
 }
 
-static int sql_failed(struct check *c, int r, struct diag *diag)
-{
-	return r < 0 ? diag_set(diag, r, "ledger %s: %s", c->path,
-			       db_error(c->db))
-		     : 0;
-}
-
 /* What the ledger says, in the order in which it is worth believing. */
 static int look(struct check *c, struct diag *diag)
 {
@@ -466,7 +477,7 @@ static int look(struct check *c, struct diag *diag)
 	if (r == 0)
 		r = check_end(c);
 	if (r == 0)
-		r = read_boot_offset(c);
+		r = read_last_time(c);
 	if (r < 0)
 		return sql_failed(c, r, diag);
 	if (c->s->size > c->s->signed_size)
@@ -525,6 +536,7 @@ int start_check(
 	/* Finding the tree may make tiles again; they are not kept. */
 	r = db_exec(db, "BEGIN");
 	r = r < 0 ? sql_failed(&c, r, diag) : check_all(&c, diag);
+	ret->mend = is_fault(&c) ? SEALING_MEND_ALL : c.recovered;
 	drop_tree(&c);
 	db_rollback(db);
 	if (r == 0 && is_fault(&c) && !recover)

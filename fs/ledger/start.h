@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "fs/base/diag.h"
+#include "fs/ledger/store.h"
 #include "fs/seal/keyfile.h"
 
 #define START_RECORDS 16384
@@ -41,6 +42,7 @@ struct start {
 	char origin[NOTE_ORIGIN_MAX + 1]; /* "" when it has none */
 	bool has_key;			  /* keyfile_done when it is over */
 	struct keyfile key;
+	bool key_fits; /* it is this ledger's, of now or of a later state */
 	int64_t epoch; /* the last one's number; -1: none */
 	struct note_key epoch_key;
 	uint64_t epoch_size;
@@ -50,13 +52,14 @@ struct start {
 	struct digest signed_root;
 	char note[NOTE_MAX + 1]; /* the newest checkpoint; or "" */
 
+	int64_t mend; /* for store_open */
+
 	uint64_t size; /* of the tree that was found */
 	struct digest root;
 
-	/* Wall clock less boot clock at the last record, if that is of this
-	 * boot of the machine. */
-	bool has_offset;
-	int64_t offset;
+	/* When the last record was made, if in this boot of the machine. */
+	bool has_last;
+	struct store_time last;
 };
 
 /*

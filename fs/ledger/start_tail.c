@@ -23,12 +23,16 @@ static bool is_whole(struct hasher *h, const struct tile *t)
 	return digest_equal(&root, &t->root);
 }
 
-static int check_records(
-	struct digests *digests, const struct tile *t, uint64_t *ret_bad)
+static int check_records(struct digests *digests, const struct tile *t,
+	uint64_t first, uint64_t *ret_bad)
 {
 	for (uint64_t i = 0; i < MERKLE_TILE; i++) {
 		uint64_t seq = t->n * MERKLE_TILE + i + 1;
 		struct digest leaf;
+
+		if (seq < first)
+			continue;
+
 		int r = digests_leaf(digests, (int64_t)seq, &leaf);
 
 		if (r == -ENOENT ||
@@ -63,7 +67,7 @@ static int read_tile(struct db_stmt *s, struct tile *ret)
 }
 
 static int check_tile(struct db_stmt *s, struct hasher *h,
-	struct digests *digests, uint64_t *ret_bad)
+	struct digests *digests, uint64_t first, uint64_t *ret_bad)
 {
 	struct tile t;
 	int r = read_tile(s, &t);
@@ -74,15 +78,28 @@ static int check_tile(struct db_stmt *s, struct hasher *h,
 		*ret_bad = t.n * MERKLE_TILE + 1;
 		return -EBADMSG;
 	}
-	return check_records(digests, &t, ret_bad);
+	return check_records(digests, &t, first, ret_bad);
 }
 
-int start_tail_check(struct db *db, struct digests *digests, uint64_t size,
-	uint64_t *ret_bad)
+int start_tail_recovered(struct db *db, int64_t *ret)
+{
+	return db_exec_int(db,
+		"SELECT coalesce(max(seq), 0) FROM event"
+		" WHERE kind = 'recovery' AND text NOT LIKE"
+		" '{\"what\":\"crash\"%' AND seq >"
+		" (SELECT coalesce(max(n), 0) FROM tile) * 256 - 16384",
+		ret);
+}
+
+int start_tail_check(struct db *db, struct digests *digests,
+	const struct start_tail *tail, uint64_t *ret_bad)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *s = NULL;
 	_cleanup_(hasher_free) struct hasher *h = hasher_new();
-	uint64_t tiles = size / MERKLE_TILE, last = START_RECORDS / MERKLE_TILE;
+	uint64_t tiles = tail->size / MERKLE_TILE,
+		 last = START_RECORDS / MERKLE_TILE,
+		 begin = tiles > last ? tiles - last : 0,
+		 first = tail->first ? tail->first : 1;
 	int r = h ? 0 : -ENOMEM;
 
 	if (r == 0)
@@ -92,10 +109,12 @@ int start_tail_check(struct db *db, struct digests *digests, uint64_t size,
 			&s);
 	if (r < 0)
 		return r;
-	db_bind_int(s, tiles > last ? (int64_t)(tiles - last) : 0);
+	if ((first - 1) / MERKLE_TILE > begin)
+		begin = (first - 1) / MERKLE_TILE;
+	db_bind_int(s, (int64_t)begin);
 	db_bind_int(s, (int64_t)tiles);
 	while ((r = db_next(s)) > 0) {
-		r = check_tile(s, h, digests, ret_bad);
+		r = check_tile(s, h, digests, first, ret_bad);
 		if (r < 0)
 			return r;
 	}
