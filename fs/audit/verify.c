@@ -60,8 +60,8 @@ static int check_ops(struct verify *v)
 		const char *want =
 			op < LEDGER_OP_COUNT ? ledger_op_name(op) : "";
 
-		if (db_int(s, 0) != op++ || !name || len != strlen(want) ||
-			memcmp(name, want, len) != 0)
+		if (db_int(s, 0) != op++ || db_type(s, 1) != DB_TEXT ||
+			len != strlen(want) || memcmp(name, want, len) != 0)
 			break;
 	}
 	if (r < 0)
@@ -82,7 +82,7 @@ static int read_origin(struct verify *v)
 
 	if (r == 0)
 		r = db_next(s);
-	if (r > 0)
+	if (r > 0 && db_type(s, 0) == DB_TEXT)
 		text = db_bytes(s, 0, &len);
 	if (text && len <= NOTE_ORIGIN_MAX && !memchr(text, '\0', len))
 		memcpy(v->ret->origin, text, len); /* zeroed before */
