@@ -219,7 +219,7 @@ def test_whole_or_not_at_all(module_stele, m, small_disk):
 def chromium():
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if not program:
-        pytest.skip("chromium is not installed: util/setup --browser")
+        pytest.skip("chromium is not installed: util/setup --tests")
 
     def run(path, *words):
         with tempfile.TemporaryDirectory(prefix="stele-chromium-") as profile:
