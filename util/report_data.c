@@ -15,11 +15,12 @@
 #define SECOND INT64_C(1000000000)
 
 /* Widths of a bar that people can read off. */
-static const int64_t widths[] = {SECOND / 100, SECOND / 10, SECOND, 2 * SECOND,
-	5 * SECOND, 10 * SECOND, 30 * SECOND, 60 * SECOND, 120 * SECOND,
-	300 * SECOND, 600 * SECOND, 1800 * SECOND, 3600 * SECOND, 7200 * SECOND,
-	21600 * SECOND, 43200 * SECOND, 86400 * SECOND, 604800 * SECOND,
-	2592000 * SECOND};
+static const int64_t widths[] = {SECOND / 100, SECOND / 50, SECOND / 20,
+	SECOND / 10, SECOND / 5, SECOND / 2, SECOND, 2 * SECOND, 5 * SECOND,
+	10 * SECOND, 20 * SECOND, 30 * SECOND, 60 * SECOND, 120 * SECOND,
+	300 * SECOND, 600 * SECOND, 1200 * SECOND, 1800 * SECOND, 3600 * SECOND,
+	7200 * SECOND, 14400 * SECOND, 21600 * SECOND, 43200 * SECOND,
+	86400 * SECOND, 172800 * SECOND, 604800 * SECOND, 2592000 * SECOND};
 
 /* Times from here to there: a forged ledger may have any, and what is far off
  * goes to the nearest bar. */

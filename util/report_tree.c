@@ -14,7 +14,7 @@
 enum {
 	NODES = 4000,  /* lines, more than anybody reads */
 	KNOWN = 65536, /* processes that are told apart; a power of two */
-	ALIKE = 8,     /* processes of a program under a parent with lines of
+	ALIKE = 4,     /* processes of a program under a parent with lines of
 			* their own */
 	DEPTH = LOG_ANCESTORS_MAX + 2,
 	LINE_TEXT = 160, /* bytes of a command line that are shown */

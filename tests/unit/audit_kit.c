@@ -88,7 +88,8 @@ static int set_up(void **state, const char *sql)
 	(void)scratch_name(&k->scratch, "ledger-key", k->keyfile);
 	*state = k;
 	make_pages(k, sql);
-	check(store_open(k->path, NULL, &k->store, &diag), "open", diag.text);
+	check(store_open(k->path, &(struct store_options){0}, &k->store, &diag),
+		"open", diag.text);
 	k->now = store_now(); /* as of the mount's row */
 	for (size_t i = 0; i < ARRAY_LEN(k->procs); i++)
 		k->procs[i] =
