@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "fs/audit/glob.h"
 #include "fs/base/cleanup.h"
 #include "tests/lib/prng.h"
 #include "tests/unit/query_kit.h"
@@ -526,102 +525,12 @@ static void test_a_pattern_that_most_paths_match(void **state)
 	query_close(q);
 }
 
-/* ---- patterns ---- */
-
-static bool match(const char *pattern, const char *text, size_t len)
-{
-	struct glob g;
-
-	glob_init(&g, pattern);
-	return glob_match(&g, text, len);
-}
-
-/* Text of these pieces; the same for a pattern and for what it is to match, so
- * that they often do. */
-static void make_text(struct prng *p, char ret[64])
-{
-	static const char *const pieces[] = {"a", "b", "*", "?", "[", "]", "^",
-		"-", "[ab]", "[^a]", "[a-c]", "[]a]", "/", "\xc3\xa9",
-		"\xe2\x82\xac", "\xf0\x9f\x90\xa7", "[\xc3\xa0-\xc3\xbf]",
-		"aab"};
-	size_t len = 0;
-
-	for (uint64_t n = prng_below(p, 8); n > 0; n--) {
-		const char *piece = pieces[prng_below(p, ARRAY_LEN(pieces))];
-
-		memcpy(ret + len, piece, strlen(piece));
-		len += strlen(piece);
-	}
-	ret[len] = '\0';
-}
-
-static void test_patterns_are_those_of_sqlite(void **state)
-{
-	struct world w = {.kit = *state};
-	struct prng p = {4711};
-	int matched = 0;
-
-	assert_int_equal(
-		db_prepare(w.kit->db, "SELECT ?1 GLOB ?2", &w.glob), 0);
-	for (int i = 0; i < 200000; i++) {
-		char text[64], pattern[64];
-
-		make_text(&p, text);
-		make_text(&p, pattern);
-
-		bool want = sqlite_glob(&w, text, pattern);
-
-		if (match(pattern, text, strlen(text)) != want)
-			fail_msg("'%s' and '%s': not %d", pattern, text, want);
-		matched += want;
-	}
-	print_message("%d of 200000 match\n", matched);
-	assert_true(matched > 1000);
-	db_stmt_free(w.glob);
-}
-
-static void test_bytes_that_are_no_characters(void **state)
-{
-	static const struct {
-		const char *pattern, *text;
-		bool want;
-	} cases[] = {
-		{"\xff", "\xff", true},
-		{"\xff", "\xfe", false},
-		{"a?b",
-			"a\xff"
-			"b",
-			true},
-		{"a?b",
-			"a\xe2\x82"
-			"b",
-			false},
-		{"*\x82\xac", "\xe2\x82\xac", false},
-		{"*\x82\xac", "x\x82\xac", true},
-		{"*\xc3*", "\xc3\xa9", false},
-		{"*\xc3*", "\xc3x\xa9", true},
-		{"[\xff]", "\xff", true},
-		{"\xed\xa0\x80", "\xed\xa0\x80", true},
-		{"*[", "[", false},
-		{"[]", "]", false},
-		{"", "", true},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		if (match(cases[i].pattern, cases[i].text,
-			    strlen(cases[i].text)) != cases[i].want)
-			fail_msg("case %zu", i);
-	assert_true(match("a*", "a\0b", 3));
-}
-
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, made_set_up, made_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_any_filter_gives_what_it_says),
 		TEST(test_a_pattern_that_most_paths_match),
-		TEST(test_patterns_are_those_of_sqlite),
-		cmocka_unit_test(test_bytes_that_are_no_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
