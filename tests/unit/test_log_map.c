@@ -199,8 +199,8 @@ static void test_message(void **state)
 	row.cell[QUERY_T_LAST] = N(5000);
 	assert_int_equal(log_record_read(&row, &r), 0);
 	assert_string_equal(r.message,
-		"refused: unlink 20 names in /a\\nb by rm\\e[12], uid 0: EPERM, "
-		"30 times");
+		"refused: unlink 20 names in /a\\nb by rm\\e[12], uid 0: "
+		"EPERM, 30 times");
 	assert_int_equal(r.first, 1000);
 	assert_int_equal(r.end, 5000);
 	log_record_done(&r);
