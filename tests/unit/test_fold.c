@@ -412,7 +412,8 @@ static void check_file(const char *path)
 {
 	struct store *s = NULL;
 
-	assert_int_equal(store_open(path, 0, &s, NULL), 0);
+	assert_int_equal(
+		store_open(path, &(struct store_options){0}, &s, NULL), 0);
 	kit_check_tree(s);
 	store_close(s);
 }

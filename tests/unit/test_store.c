@@ -26,7 +26,7 @@ static struct store *start(const struct kit *k)
 
 	if (access(k->path, F_OK) < 0)
 		assert_true(scratch_write(&k->scratch, "ledger", "", 0));
-	r = store_open(k->path, 0, &s, &diag);
+	r = store_open(k->path, &(struct store_options){0}, &s, &diag);
 	if (r == 0)
 		r = store_start(s, &kit_mount, &diag);
 	if (r < 0)
