@@ -20,8 +20,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "fs/ledger/budget.h"
 #include "fs/ledger/claim.h"
 #include "fs/ledger/clerk.h"
+#include "fs/ledger/full.h"
 #include "fs/ledger/start.h"
 #include "fs/ledger/store.h"
 #include "fs/ledger/work.h"
@@ -43,8 +45,9 @@ struct entry {
 	struct store_time at;
 	struct store_effect effect; /* of an attempt; the leader's */
 
+	int result; /* the leader's until DONE */
+
 	enum entry_state state; /* this and what follows: ledger.lock */
-	int result;
 	struct entry *next;
 	pthread_cond_t moved; /* state has changed */
 };
@@ -59,10 +62,12 @@ struct lost {
 struct ledger {
 	struct claim claim;
 	struct proc_table *procs; /* locks itself */
+	struct budget *budget;	  /* locks itself */
 	struct metrics *metrics;  /* atomic */
 	struct clerk *clerk;	  /* sees to itself; NULL while opening */
-	struct store *store;	  /* the leader's */
-	struct lost lost;	  /* the leader's */
+	struct store *store;	  /* the leader's, as is what follows */
+	struct full *full;
+	struct lost lost;
 
 	pthread_mutex_t lock; /* protects what follows */
 	struct entry *head, *tail;
@@ -112,47 +117,87 @@ static int store_entry(struct ledger *l, struct entry *e)
 	return store_attempt(l->store, e->attempt, &e->at, e->proc, &e->effect);
 }
 
-static void count_lost(struct ledger *l, const struct entry *batch, int error)
+static void count_lost(struct ledger *l, const struct entry *e)
 {
-	for (const struct entry *e = batch; e; e = e->next) {
-		if (!l->lost.attempts && !l->lost.events)
-			l->lost.first = e->at;
-		l->lost.last = e->at;
-		if (e->attempt)
-			l->lost.attempts++;
-		else
-			l->lost.events++;
-	}
-	l->lost.error = error;
+	if (!l->lost.attempts && !l->lost.events)
+		l->lost.first = e->at;
+	l->lost.last = e->at;
+	if (e->attempt)
+		l->lost.attempts++;
+	else
+		l->lost.events++;
+	l->lost.error = e->result;
 }
 
-/* All of a batch, or nothing of it. */
-static int try_batch(struct ledger *l, struct entry *batch)
+/* All of a batch, or nothing of it; without room, all but its attempts. */
+static int try_batch(struct ledger *l, struct entry *batch, bool room)
 {
 	int r = store_begin(l->store);
 
 	if (r == 0)
 		r = store_lost(l);
-	for (struct entry *e = batch; r == 0 && e; e = e->next)
-		r = store_entry(l, e);
+	if (r == 0 && room)
+		r = full_settle(l->full);
+	for (struct entry *e = batch; r == 0 && e; e = e->next) {
+		if (room || !e->attempt)
+			r = store_entry(l, e);
+	}
 	if (r == 0)
 		r = store_commit(l->store);
-	if (r < 0)
+	if (r < 0) {
 		store_abort(l->store);
-	return r;
+		return r;
+	}
+	l->lost = (struct lost){0};
+	if (room)
+		full_settled(l->full);
+	return 0;
 }
 
-static int write_batch(struct ledger *l, struct entry *batch)
+/* What a batch comes to that could not be stored, or only in part. */
+static void settle_rest(struct ledger *l, struct entry *batch, int error)
 {
-	int r = try_batch(l, batch);
+	for (struct entry *e = batch; e; e = e->next) {
+		e->result = error;
+		e->effect = (struct store_effect){0};
+		if (e->attempt && (error == -ENOSPC || error == 0))
+			e->result = full_take(l->full, e->attempt, &e->at);
+	}
 
+	int r = full_write(l->full);
+
+	for (struct entry *e = batch; e; e = e->next) {
+		if (r < 0 && e->attempt && e->result == 0)
+			e->result = r;
+		if (e->result < 0 && e->result != -EAGAIN && !e->work)
+			count_lost(l, e);
+	}
+}
+
+static bool has_attempts_only(const struct entry *batch)
+{
+	while (batch && batch->attempt)
+		batch = batch->next;
+	return !batch;
+}
+
+/* Store a batch and say in each entry what became of it. */
+static void write_batch(struct ledger *l, struct entry *batch)
+{
+	bool room = !batch->work && full_room(l->full) == 0;
+	int r;
+
+	if (!room && has_attempts_only(batch)) {
+		settle_rest(l, batch, -ENOSPC);
+		return;
+	}
+	r = try_batch(l, batch, room);
 	if (r == -ENOSPC && store_reclaim(l->store) == 0 && !batch->work)
-		r = try_batch(l, batch);
-	if (r == 0)
-		l->lost = (struct lost){0};
-	else if (!batch->work)
-		count_lost(l, batch, r);
-	return r;
+		r = try_batch(l, batch, room);
+	if (r == -ENOSPC && full_make_room(l->full) == 0 && !batch->work)
+		r = try_batch(l, batch, room);
+	if (r < 0 || !room)
+		settle_rest(l, batch, r);
 }
 
 /* ---- the queue; all of these need the lock ---- */
@@ -184,7 +229,7 @@ static struct entry *take_batch(struct ledger *l)
 	return first;
 }
 
-static void finish_batch(struct entry *batch, int result)
+static void finish_batch(struct entry *batch)
 {
 	while (batch) {
 		/* The entry may be gone once its owner sees DONE, which it
@@ -192,7 +237,6 @@ static void finish_batch(struct entry *batch, int result)
 		struct entry *e = batch;
 
 		batch = e->next;
-		e->result = result;
 		e->state = DONE;
 		pthread_cond_signal(&e->moved);
 	}
@@ -213,10 +257,10 @@ static void lead(struct ledger *l)
 
 	pthread_mutex_unlock(&l->lock);
 
-	int r = write_batch(l, batch);
+	write_batch(l, batch);
 
 	pthread_mutex_lock(&l->lock);
-	finish_batch(batch, r);
+	finish_batch(batch);
 	pass_lead(l);
 }
 
@@ -249,11 +293,14 @@ static void tell_clerk(struct ledger *l, const struct entry *e, int result)
 	};
 
 	if (result < 0) {
-		metrics_add(&l->metrics->lost, 1);
+		if (result != -EAGAIN) /* that one comes again */
+			metrics_add(&l->metrics->lost, 1);
 		return;
 	}
 	if (e->effect.folded)
 		metrics_add(&l->metrics->folded, 1);
+	else if (e->effect.seq == 0)
+		metrics_add(&l->metrics->gap, 1);
 	clerk_attempt(l->clerk, &x, (uint64_t)(store_now().boot - e->at.boot));
 }
 
@@ -267,11 +314,17 @@ int ledger_attempt(struct ledger *l, const struct ledger_attempt *a,
 	e.proc = proc_find(l->procs, a->tid);
 
 	int r = submit(l, &e);
+	uint64_t delay = budget_charge(
+		l->budget, e.proc, e.effect.bytes, (uint64_t)store_now().boot);
 
 	tell_clerk(l, &e, r);
+	if (delay > 0) {
+		metrics_add(&l->metrics->delayed, 1);
+		metrics_add(&l->metrics->delayed_ns, delay);
+	}
 	proc_unref(e.proc);
 	if (ret_delay_ns)
-		*ret_delay_ns = 0;
+		*ret_delay_ns = delay;
 	return r;
 }
 
@@ -287,6 +340,11 @@ int ledger_event(struct ledger *l, enum ledger_event kind, const char *path,
 		metrics_add(&l->metrics->events[kind], 1);
 	clerk_notice(l->clerk);
 	return r;
+}
+
+bool ledger_is_halted(const struct ledger *l)
+{
+	return full_is_halted(l->full);
 }
 
 int ledger_work(struct ledger *l, work_fn fn, void *arg)
@@ -309,29 +367,48 @@ static int open_store(struct ledger *l, const struct ledger_mount *mount,
 
 	if (r == 0)
 		r = store_open(l->claim.path, &store, &l->store, diag);
-
 	if (r == 0) {
 		r = claim_check(&l->claim, diag);
 		if (r < 0)
 			return r;
-		r = store_start(l->store, mount, diag);
+		r = full_open(l->claim.path, opt, l->store, &l->full, diag);
 	}
+	if (r == 0)
+		r = store_start(l->store, mount, diag);
 	if (r < 0) {
+		full_close(take_ptr(l->full));
 		store_close(take_ptr(l->store));
 		claim_undo(&l->claim);
 	}
 	return r;
 }
 
-/* The clerk before the store: what is wrong with its places is said before
- * anything is written. */
-static int open_parts(struct ledger *l, const struct ledger_mount *mount,
+/* What needs no file. */
+static int make_parts(struct ledger *l, const struct ledger_mount *mount,
 	const struct ledger_options *opt, struct diag *diag)
 {
 	const struct proc_options procs = {
 		.exe_digest = opt->exe_digest,
 		.exe_digest_arg = opt->exe_digest_arg,
 	};
+	const struct budget_options budget = {
+		.process_rate = opt->process_rate,
+		.group_rate = opt->group_rate,
+	};
+	int r = budget_new(&budget, &l->budget);
+
+	if (r == 0)
+		r = proc_table_new(&procs, &l->procs);
+	if (r == 0)
+		r = metrics_new(mount, &l->metrics);
+	return r < 0 ? diag_errno(diag, r, "ledger %s", l->claim.path) : 0;
+}
+
+/* The clerk before the store: what is wrong with its places is said before
+ * anything is written. */
+static int make_clerk(struct ledger *l, const struct ledger_mount *mount,
+	const struct ledger_options *opt, struct diag *diag)
+{
 	const struct clerk_options clerk = {
 		.ledger = l,
 		.mount = mount,
@@ -340,23 +417,8 @@ static int open_parts(struct ledger *l, const struct ledger_mount *mount,
 		.metrics = l->metrics,
 		.path = l->claim.path,
 	};
-	struct start found = {0};
-	int r = clerk_new(&clerk, &l->clerk, diag);
 
-	if (r < 0) {
-		claim_undo(&l->claim);
-		return r;
-	}
-	r = open_store(l, mount, opt, &found, diag);
-	if (r < 0)
-		return r;
-	r = proc_table_new(&procs, &l->procs);
-	if (r < 0)
-		(void)diag_errno(diag, r, "ledger %s", l->claim.path);
-	else
-		r = clerk_begin(l->clerk, l->store, &found, diag);
-	start_done(&found);
-	return r;
+	return clerk_new(&clerk, &l->clerk, diag);
 }
 
 int ledger_open(const char *path, const struct ledger_mount *mount,
@@ -370,16 +432,21 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 	l->claim.lock = -1;
 	pthread_mutex_init(&l->lock, NULL); /* cannot fail on Linux */
 
+	struct start found = {0};
 	int r = claim_init(&l->claim, path, diag);
 
 	if (r < 0)
 		return r;
-	l->metrics = metrics_new(mount);
-	if (!l->metrics) {
+	r = make_parts(l, mount, opt, diag);
+	if (r == 0)
+		r = make_clerk(l, mount, opt, diag);
+	if (r < 0)
 		claim_undo(&l->claim);
-		return diag_errno(diag, -ENOMEM, "ledger %s", path);
-	}
-	r = open_parts(l, mount, opt, diag);
+	else
+		r = open_store(l, mount, opt, &found, diag);
+	if (r == 0)
+		r = clerk_begin(l->clerk, l->store, &found, diag);
+	start_done(&found);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(l);
@@ -398,6 +465,8 @@ static void end_mount(struct ledger *l)
 	if (r == 0)
 		r = store_lost(l);
 	if (r == 0)
+		r = full_settle(l->full);
+	if (r == 0)
 		r = store_close_folds(l->store, now.boot, true);
 	if (r == 0)
 		r = store_event(l->store, &end, &now);
@@ -407,6 +476,8 @@ static void end_mount(struct ledger *l)
 	 * a crash. */
 	if (r < 0)
 		store_abort(l->store);
+	else
+		full_settled(l->full);
 }
 
 void ledger_close(struct ledger *l)
@@ -421,8 +492,10 @@ void ledger_close(struct ledger *l)
 	if (l->clerk)
 		clerk_finish(l->clerk);
 	clerk_free(l->clerk);
+	full_close(l->full);
 	store_close(l->store);
 	proc_table_free(l->procs);
+	budget_free(l->budget);
 	claim_done(&l->claim);
 	metrics_free(l->metrics);
 	pthread_mutex_destroy(&l->lock);

@@ -156,10 +156,15 @@ struct ledger_attempt {
  * more when the process or its cgroup adds faster than it may;
  * ret_delay_ns may be NULL); -errno when it
  * could not be stored (disk full, ...), and then the caller must not be told
- * EROFS. Thread-safe; concurrent calls share commits.
+ * EROFS; -EAGAIN when it is to wait until there is room (LEDGER_BLOCK): try it
+ * again after a second. Thread-safe; concurrent calls share commits.
  */
 int ledger_attempt(struct ledger *l, const struct ledger_attempt *a,
 	uint64_t *ret_delay_ns) must_check;
+
+/* LEDGER_HALT, and the ledger was full once: everything is to be answered EIO,
+ * reads too. Thread-safe. */
+bool ledger_is_halted(const struct ledger *l);
 
 /* Other things that happen to a mount and matter to an investigator. */
 enum ledger_event {

@@ -5,8 +5,11 @@
 
 bool op_node(fuse_req_t req, fuse_ino_t ino, struct image_node *ret)
 {
-	int r = image_node(mount_of(req)->img, ino, ret);
+	const struct mount *m = mount_of(req);
+	int r = image_node(m->img, ino, ret);
 
+	if (ledger_is_halted(m->ledger))
+		r = -EIO;
 	if (r < 0)
 		(void)fuse_reply_err(req, -r);
 	return r == 0;

@@ -109,15 +109,21 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct fuse_entry_param e = {.entry_timeout = FOREVER};
 	struct image_node dir, node;
 	struct image_entry entry;
+	int r = image_node(m->img, parent, &dir);
 
-	if (!op_node(req, parent, &dir))
+	/* Not by op_node: a mount that is halted goes on answering this, since
+	 * an error can detach what is mounted on the name; see guard.h. */
+	if (r < 0) {
+		(void)fuse_reply_err(req, -r);
 		return;
+	}
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
 		lookup_handle(req, &dir, name[1] == '.');
 		return;
 	}
 
-	int r = image_lookup(m->img, &dir, name, strlen(name), &entry);
+	r = image_lookup(m->img, &dir, name, strlen(name), &entry);
+
 	bool found = r == 0;
 
 	if (found)

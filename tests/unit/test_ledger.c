@@ -436,84 +436,6 @@ static void test_kill(void **state)
 	}
 }
 
-/* ---- a full disk ---- */
-
-struct losses {
-	int64_t attempts, lost;
-};
-
-static void count_losses(void *arg, const struct query_row *row)
-{
-	struct losses *c = arg;
-
-	if (row->cell[QUERY_TEXT_OF_EVENT].null) {
-		c->attempts++;
-		return;
-	}
-	same_text(&row->cell[QUERY_OP], "lost");
-	c->lost += row->cell[QUERY_COUNT_OF_EVENT].number;
-}
-
-/*
- * Attempt until ten in a row fail: a disk is full only by and by, since a
- * failed transaction may leave room for another one. Counts both kinds.
- */
-static void fill_disk(struct ledger *l, int64_t *ret_stored, int64_t *ret_lost)
-{
-	char path[1024];
-	struct ledger_attempt a = kit_unlike(LEDGER_UNLINK, path, 0);
-	int64_t stored = 0, lost = 0;
-
-	memset(path, 'x', sizeof(path) - 1);
-	path[sizeof(path) - 1] = '\0';
-	a.tid = getpid();
-	for (int row = 0; row < 10;) {
-		a.flags++; /* unlike the last one */
-
-		int r = ledger_attempt(l, &a, NULL);
-
-		if (r == 0) {
-			assert_true(++stored < 100000);
-			row = 0;
-		} else {
-			assert_int_equal(r, -ENOSPC);
-			lost++;
-			row++;
-		}
-	}
-	*ret_stored = stored;
-	*ret_lost = lost;
-}
-
-static void test_full_disk(void **state)
-{
-	struct kit *f = *state;
-	char filler[64 << 10] = {0}, path[SCRATCH_PATH];
-
-	if (!scratch_own_mounts()) {
-		print_message("skipped: mounting a tmpfs needs root\n");
-		skip();
-	}
-	assert_int_equal(
-		mount("tmpfs", f->scratch.path, "tmpfs", 0, "size=1m"), 0);
-	assert_true(
-		scratch_write(&f->scratch, "filler", filler, sizeof(filler)));
-
-	struct ledger *l = kit_open(f->path);
-	struct losses c = {0};
-	struct ledger_attempt a = kit_attempt(LEDGER_OPEN, "/late");
-	int64_t stored, lost;
-
-	fill_disk(l, &stored, &lost);
-	assert_int_equal(unlink(scratch_name(&f->scratch, "filler", path)), 0);
-	assert_int_equal(ledger_attempt(l, &a, NULL), 0);
-	assert_true(kit_read(f->path, count_losses, &c) > stored + 1);
-	assert_int_equal(c.attempts, stored + 1);
-	assert_int_equal(c.lost, lost);
-	ledger_close(l);
-	assert_int_equal(umount2(f->scratch.path, MNT_DETACH), 0);
-}
-
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, kit_set_up, kit_tear_down)
@@ -527,7 +449,6 @@ int main(void)
 		TEST(test_work),
 		TEST(test_kill),
 		/* The last one: it changes the mounts of this process. */
-		TEST(test_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
