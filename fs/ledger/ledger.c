@@ -292,14 +292,15 @@ static void tell_clerk(struct ledger *l, const struct entry *e, int result)
 		.at = e->at,
 	};
 
-	if (result == -EAGAIN)
-		return; /* it will come again */
 	if (result < 0) {
-		metrics_add(&l->metrics->lost, 1);
+		if (result != -EAGAIN) /* that one comes again */
+			metrics_add(&l->metrics->lost, 1);
 		return;
 	}
 	if (e->effect.folded)
 		metrics_add(&l->metrics->folded, 1);
+	else if (e->effect.seq == 0)
+		metrics_add(&l->metrics->gap, 1);
 	clerk_attempt(l->clerk, &x, (uint64_t)(store_now().boot - e->at.boot));
 }
 
@@ -317,6 +318,10 @@ int ledger_attempt(struct ledger *l, const struct ledger_attempt *a,
 		l->budget, e.proc, e.effect.bytes, (uint64_t)store_now().boot);
 
 	tell_clerk(l, &e, r);
+	if (delay > 0) {
+		metrics_add(&l->metrics->delayed, 1);
+		metrics_add(&l->metrics->delayed_ns, delay);
+	}
 	proc_unref(e.proc);
 	if (ret_delay_ns)
 		*ret_delay_ns = delay;
@@ -362,7 +367,6 @@ static int open_store(struct ledger *l, const struct ledger_mount *mount,
 
 	if (r == 0)
 		r = store_open(l->claim.path, &store, &l->store, diag);
-
 	if (r == 0) {
 		r = claim_check(&l->claim, diag);
 		if (r < 0)
@@ -379,9 +383,8 @@ static int open_store(struct ledger *l, const struct ledger_mount *mount,
 	return r;
 }
 
-/* The clerk before the store: what is wrong with its places is said before
- * anything is written. */
-static int open_parts(struct ledger *l, const struct ledger_mount *mount,
+/* What needs no file. */
+static int make_parts(struct ledger *l, const struct ledger_mount *mount,
 	const struct ledger_options *opt, struct diag *diag)
 {
 	const struct proc_options procs = {
@@ -392,6 +395,20 @@ static int open_parts(struct ledger *l, const struct ledger_mount *mount,
 		.process_rate = opt->process_rate,
 		.group_rate = opt->group_rate,
 	};
+	int r = budget_new(&budget, &l->budget);
+
+	if (r == 0)
+		r = proc_table_new(&procs, &l->procs);
+	if (r == 0)
+		r = metrics_new(mount, &l->metrics);
+	return r < 0 ? diag_errno(diag, r, "ledger %s", l->claim.path) : 0;
+}
+
+/* The clerk before the store: what is wrong with its places is said before
+ * anything is written. */
+static int make_clerk(struct ledger *l, const struct ledger_mount *mount,
+	const struct ledger_options *opt, struct diag *diag)
+{
 	const struct clerk_options clerk = {
 		.ledger = l,
 		.mount = mount,
@@ -400,25 +417,8 @@ static int open_parts(struct ledger *l, const struct ledger_mount *mount,
 		.metrics = l->metrics,
 		.path = l->claim.path,
 	};
-	struct start found = {0};
-	int r = clerk_new(&clerk, &l->clerk, diag);
 
-	if (r < 0) {
-		claim_undo(&l->claim);
-		return r;
-	}
-	r = open_store(l, mount, opt, &found, diag);
-	if (r < 0)
-		return r;
-	r = budget_new(&budget, &l->budget);
-	if (r == 0)
-		r = proc_table_new(&procs, &l->procs);
-	if (r < 0)
-		(void)diag_errno(diag, r, "ledger %s", l->claim.path);
-	else
-		r = clerk_begin(l->clerk, l->store, &found, diag);
-	start_done(&found);
-	return r;
+	return clerk_new(&clerk, &l->clerk, diag);
 }
 
 int ledger_open(const char *path, const struct ledger_mount *mount,
@@ -432,16 +432,21 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 	l->claim.lock = -1;
 	pthread_mutex_init(&l->lock, NULL); /* cannot fail on Linux */
 
+	struct start found = {0};
 	int r = claim_init(&l->claim, path, diag);
 
 	if (r < 0)
 		return r;
-	l->metrics = metrics_new(mount);
-	if (!l->metrics) {
+	r = make_parts(l, mount, opt, diag);
+	if (r == 0)
+		r = make_clerk(l, mount, opt, diag);
+	if (r < 0)
 		claim_undo(&l->claim);
-		return diag_errno(diag, -ENOMEM, "ledger %s", path);
-	}
-	r = open_parts(l, mount, opt, diag);
+	else
+		r = open_store(l, mount, opt, &found, diag);
+	if (r == 0)
+		r = clerk_begin(l->clerk, l->store, &found, diag);
+	start_done(&found);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(l);

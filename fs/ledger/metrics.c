@@ -5,26 +5,27 @@
 #include <inttypes.h>
 #include <string.h>
 
-struct metrics *metrics_new(const struct ledger_mount *mount)
+static char *copy(const char *text)
 {
-	struct metrics *m = calloc(1, sizeof(*m));
+	return strdup(text ? text : "");
+}
+
+int metrics_new(const struct ledger_mount *mount, struct metrics **ret)
+{
+	_cleanup_(metrics_free) struct metrics *m = calloc(1, sizeof(*m));
 
 	if (!m)
-		return NULL;
-	m->mount_point = mount->mount_point;
-	m->version = mount->version;
+		return -ENOMEM;
+	m->mount_point = copy(mount->mount_point);
+	m->version = copy(mount->version);
 	m->image_id = mount->image_id;
-
 	/* A counter that is there from the start, at 0: who computes rates
 	 * then sees the first attempt, too. */
-	char *image = strdup("image");
-
-	if (!image) {
-		free(m);
-		return NULL;
-	}
-	atomic_init(&m->rules[0].name, image);
-	return m;
+	m->rules[0].name = copy("image");
+	if (!m->mount_point || !m->version || !m->rules[0].name)
+		return -ENOMEM;
+	*ret = take_ptr(m);
+	return 0;
 }
 
 void metrics_free(struct metrics *m)
@@ -33,6 +34,8 @@ void metrics_free(struct metrics *m)
 		return;
 	for (size_t i = 0; i < METRICS_RULES; i++)
 		free(atomic_load(&m->rules[i].name));
+	free(m->mount_point);
+	free(m->version);
 	free(m);
 }
 
@@ -184,9 +187,9 @@ static void say_info(struct text *t, const struct metrics *m)
 	digest_hex(&m->image_id, hex);
 	say_head(t, "mount", "info", "What is mounted.");
 	say(t, "stele_mount_info{image_id=\"%s\",mount_point=", hex);
-	say_label(t, m->mount_point ? m->mount_point : "");
+	say_label(t, m->mount_point);
 	say(t, ",version=");
-	say_label(t, m->version ? m->version : "");
+	say_label(t, m->version);
 	say(t, "} 1\n");
 }
 
@@ -204,7 +207,8 @@ static void say_attempts(struct text *t, const struct metrics *m)
 {
 	bool full = true;
 
-	say_head(t, "attempts", "counter", "Refused writes that are recorded.");
+	say_head(t, "attempts", "counter",
+		"Refused writes, by what was tried and what refused it.");
 	for (size_t i = 0; i < METRICS_RULES && full; i++) {
 		const char *name = atomic_load(&m->rules[i].name);
 

@@ -60,12 +60,13 @@ struct metrics {
 	struct metrics_place places[METRICS_PLACES]; /* set at the start */
 	size_t place_count;
 
-	const char *mount_point, *version; /* borrowed; or NULL */
+	char *mount_point, *version; /* owned */
 	struct digest image_id;
 };
 
-/* NULL when out of memory. Strings of the mount are borrowed. */
-struct metrics *metrics_new(const struct ledger_mount *mount) must_check;
+/* 0 or -ENOMEM. */
+int metrics_new(
+	const struct ledger_mount *mount, struct metrics **ret) must_check;
 void metrics_free(struct metrics *m); /* NULL is allowed */
 DEFINE_CLEANUP(metrics_free, struct metrics *);
 

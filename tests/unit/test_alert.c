@@ -30,9 +30,8 @@ static int set_up(void **state)
 	if (!f || !scratch_init(&f->scratch))
 		return -1;
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
-	f->metrics = metrics_new(&mount);
 	*state = f;
-	return f->epoll < 0 || !f->metrics ? -1 : 0;
+	return f->epoll < 0 ? -1 : metrics_new(&mount, &f->metrics);
 }
 
 static int tear_down(void **state)
