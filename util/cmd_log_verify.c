@@ -34,8 +34,8 @@ static const struct verdict {
 	[VERIFY_NOTE] = {"intact", EXIT_OK, NULL, NULL},
 	[VERIFY_CRASHED] = {"unverifiable", EXIT_LEDGER_CRASHED,
 		"The mount was killed, or the machine stopped, before it "
-		"signed its last records. All before them is as it was written; these "
-		"few could have been changed since.",
+		"signed its last records. All before them is as it was "
+		"written; these few could have been changed since.",
 		"Mount again with this ledger: the new mount records what it "
 		"found and signs it. For evidence, copy the ledger with its "
 		"-wal file first."},
@@ -253,6 +253,7 @@ static int fill_result(json_t *o, const struct verify_result *s)
 		{"code", verdicts[s->kind].code},
 		{"records", s->records},
 		{"records_removed", s->removed},
+		{"attempts_removed", s->removed_attempts},
 		{"attempts", s->attempts},
 		{"attempts_open", s->open_attempts},
 		{"checkpoints", s->checkpoints},

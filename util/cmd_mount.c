@@ -8,18 +8,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "fs/base/buf.h"
 #include "fs/base/io.h"
 #include "fs/mount/mount.h"
 #include "util/cmd.h"
 #include "util/exit.h"
+#include "util/mount_words.h"
 #include "util/where.h"
-
-struct mount_values {
-	struct opt_list options;
-	const char *ledger;
-	bool foreground;
-};
 
 static const struct opt mount_options[] = {
 	{"options", 'o', OPT_LIST, offsetof(struct mount_values, options),
@@ -27,6 +21,26 @@ static const struct opt mount_options[] = {
 	{"ledger", 0, OPT_STRING, offsetof(struct mount_values, ledger), "FILE",
 		"record attempts in FILE instead of the mount point's own "
 		"ledger",
+		0, 0},
+	{"ledger-max", 0, OPT_STRING, offsetof(struct mount_values, ledger_max),
+		"SIZE", "as -o ledger_max=SIZE", 0, 0},
+	{"on-full", 0, OPT_STRING, offsetof(struct mount_values, on_full),
+		"ACTION", "as -o on_full=ACTION", 0, 0},
+	{"anchor", 0, OPT_LIST, offsetof(struct mount_values, anchors), "PLACE",
+		"copy each checkpoint to file:PATH, syslog, stdout or the "
+		"program exec:PATH; more than one may be given",
+		0, 0},
+	{"alert", 0, OPT_LIST, offsetof(struct mount_values, alerts), "HOOK",
+		"run exec:PATH when something is refused, with what it was as "
+		"JSON on its standard input; more than one may be given",
+		0, 0},
+	{"metrics", 0, OPT_STRING, offsetof(struct mount_values, metrics),
+		"PLACE",
+		"OpenMetrics counters in file:PATH or on the socket unix:PATH",
+		0, 0},
+	{"recover", 0, OPT_FLAG, offsetof(struct mount_values, recover), NULL,
+		"write on in a ledger whose end does not verify, and record "
+		"that",
 		0, 0},
 	{"foreground", 'f', OPT_FLAG, offsetof(struct mount_values, foreground),
 		NULL, "stay in the foreground until unmounted", 0, 0},
@@ -37,6 +51,9 @@ static const struct example mount_examples[] = {
 	{"stele mount app.stele /srv/app", "mount an image"},
 	{"stele mount -o suid,id=1f3a... root.stele /mnt",
 		"a root filesystem, only if it is exactly this image"},
+	{"stele mount --anchor syslog --ledger-max 2G --on-full rotate "
+	 "app.stele /srv/app",
+		"with copies of checkpoints elsewhere, and a bound"},
 	{"stele log /srv/app --follow", "watch what is refused there"},
 	{0},
 };
@@ -44,11 +61,9 @@ static const struct example mount_examples[] = {
 /* Everything that the daemon needs, with the strings that it owns. */
 struct request {
 	struct mount_options opt;
-	struct digest expect_id;
+	struct mount_words words;
 	char *image, *mount_point;
 	struct where_plan ledger;
-	struct buf text; /* the options, joined by commas */
-	char *words;	 /* a copy of text, cut into words */
 };
 
 static void request_done(struct request *q)
@@ -56,139 +71,7 @@ static void request_done(struct request *q)
 	free(q->image);
 	free(q->mount_point);
 	where_plan_done(&q->ledger);
-	buf_done(&q->text);
-	free(q->words);
-}
-
-/* Words that say what is so anyway; those of fstab that are for mount(8) have
- * been taken out by the mount helper. */
-static bool is_given(const char *word)
-{
-	static const char *const given[] = {"rw", "nosuid", "nodev", "exec",
-		"atime", "noatime", "relatime", "async"};
-
-	for (size_t i = 0; i < ARRAY_LEN(given); i++) {
-		if (strcmp(word, given[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int parse_flag(struct request *q, const char *word)
-{
-	const struct {
-		const char *word;
-		bool *flag;
-		bool value;
-	} flags[] = {
-		{"allow_other", &q->opt.allow_other, true},
-		{"noallow_other", &q->opt.allow_other, false},
-		{"suid", &q->opt.suid, true},
-		{"noexec", &q->opt.noexec, true},
-		{"nonempty", &q->opt.nonempty, true},
-		{"verify=always", &q->opt.verify_always, true},
-		{"verify=once", &q->opt.verify_always, false},
-		{"durability=fsync", &q->opt.fsync, true},
-		{"durability=crash", &q->opt.fsync, false},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
-		if (strcmp(word, flags[i].word) == 0) {
-			*flags[i].flag = flags[i].value;
-			return 0;
-		}
-	}
-	return -ENOENT;
-}
-
-/* The number behind "threads=" and its like; -EINVAL. */
-static int parse_number(const char *text, long min, long max, long *ret)
-{
-	char *end;
-
-	errno = 0;
-	*ret = strtol(text, &end, 10);
-	return errno || end == text || *end || *ret < min || *ret > max
-		       ? -EINVAL
-		       : 0;
-}
-
-static int parse_word(const struct command *self, struct request *q,
-	struct mount_values *v, const char *word)
-{
-	long n;
-
-	if (*word == '\0' || is_given(word) || parse_flag(q, word) == 0)
-		return EXIT_OK;
-	if (strcmp(word, "ro") == 0)
-		return opt_misuse(self,
-			"-o ro: the kernel would refuse writes before they "
-			"could be recorded; the image is immutable without it");
-	if (strcmp(word, "dev") == 0)
-		return opt_misuse(self,
-			"-o dev: device nodes of an image are never usable; "
-			"mount a /dev over it");
-	if (strncmp(word, "ledger=", 7) == 0) {
-		v->ledger = word + 7;
-		return EXIT_OK;
-	}
-	if (strncmp(word, "id=", 3) == 0) {
-		q->opt.expect_id = &q->expect_id;
-		if (digest_parse(word + 3, &q->expect_id) == 0)
-			return EXIT_OK;
-		return opt_misuse(self,
-			"-o id=: not an image id: '%s'; it has "
-			"64 hexadecimal digits",
-			word + 3);
-	}
-	if (strncmp(word, "threads=", 8) == 0) {
-		if (parse_number(word + 8, 1, 256, &n) < 0)
-			return opt_misuse(self,
-				"-o threads=: not a number from 1 to 256: '%s'",
-				word + 8);
-		q->opt.threads = (unsigned)n;
-		return EXIT_OK;
-	}
-	if (strncmp(word, "cache=", 6) == 0) {
-		if (parse_number(word + 6, 1, 65536, &n) < 0)
-			return opt_misuse(self,
-				"-o cache=: not a number of MiB from 1 to "
-				"65536: '%s'",
-				word + 6);
-		q->opt.cache_bytes = (size_t)n << 20;
-		return EXIT_OK;
-	}
-	return opt_misuse(self, "unknown mount option '%s'", word);
-}
-
-static int parse_words(
-	const struct command *self, struct request *q, struct mount_values *v)
-{
-	for (size_t i = 0; i < v->options.count; i++) {
-		const char *list = v->options.items[i];
-
-		if (buf_printf(&q->text, "%s%s", q->text.len ? "," : "", list) <
-			0)
-			return fail(EXIT_SYSTEM, "out of memory");
-	}
-	if (buf_add(&q->text, "", 1) < 0)
-		return fail(EXIT_SYSTEM, "out of memory");
-	q->opt.text = q->text.data;
-
-	/* Values point into the words until the command ends. */
-	q->words = strdup(q->text.data);
-	if (!q->words)
-		return fail(EXIT_SYSTEM, "out of memory");
-
-	char *next = q->words;
-
-	for (char *word; (word = strsep(&next, ","));) {
-		int code = parse_word(self, q, v, word);
-
-		if (code != EXIT_OK)
-			return code;
-	}
-	return EXIT_OK;
+	mount_words_done(&q->words);
 }
 
 /* The before_ledger of mount_options. */
@@ -198,8 +81,7 @@ static int clear_place(void *arg, struct diag *diag)
 }
 
 /* Absolute paths, since a daemon works in "/". */
-static int resolve(struct request *q, const struct mount_values *v,
-	const char *image, const char *dir)
+static int resolve(struct request *q, const char *image, const char *dir)
 {
 	struct diag diag;
 
@@ -216,7 +98,8 @@ static int resolve(struct request *q, const struct mount_values *v,
 	if (!q->mount_point)
 		return fail(EXIT_MOUNT, "%s: %s", dir, strerror(errno));
 
-	int r = where_ledger_plan(q->mount_point, v->ledger, &q->ledger, &diag);
+	int r = where_ledger_plan(
+		q->mount_point, q->words.ledger, &q->ledger, &diag);
 
 	if (r < 0)
 		return fail_diag(r, &diag);
@@ -368,16 +251,14 @@ static int become_daemon(const struct request *q)
 	return EXIT_OK;
 }
 
-static int mount_image(const struct command *self, struct mount_values *v,
+static int mount_image(const struct command *self, const struct mount_values *v,
 	const char *image, const char *dir)
 {
-	struct request q = {.text = {.max = 1u << 16}};
-	int code;
+	struct request q = {.opt = {.allow_other = geteuid() == 0}};
+	int code = mount_words_parse(self, v, &q.words, &q.opt);
 
-	q.opt.allow_other = geteuid() == 0;
-	code = parse_words(self, &q, v);
 	if (code == EXIT_OK)
-		code = resolve(&q, v, image, dir);
+		code = resolve(&q, image, dir);
 	if (code == EXIT_OK)
 		code = v->foreground ? serve(&q, -1) : become_daemon(&q);
 	request_done(&q);
@@ -397,6 +278,8 @@ static int run(const struct command *self, int argc, char **argv)
 	else
 		code = mount_image(self, &v, argv[1], argv[2]);
 	opt_list_done(&v.options);
+	opt_list_done(&v.anchors);
+	opt_list_done(&v.alerts);
 	return code;
 }
 
@@ -420,13 +303,39 @@ const struct command cmd_mount = {
 		"  noexec            refuse to run programs from it\n"
 		"  nonempty          mount over a folder that has entries\n"
 		"  id=HEX            refuse any other image than this one\n"
-		"  ledger=FILE       as --ledger\n"
 		"  verify=always     check the SHA-256 of data at each read, "
 		"not once\n"
-		"  durability=fsync  records survive a power failure, not only "
-		"a crash\n"
 		"  threads=N         requests served at once (default 8)\n"
 		"  cache=MIB         decompressed data kept (default 16)\n"
+		"\n"
+		"Mount options for the ledger:\n"
+		"  ledger=FILE       as --ledger\n"
+		"  label=TEXT        what this mount is called in the records\n"
+		"  durability=fsync  records survive a power failure, not "
+		"only a crash\n"
+		"  ledger_max=SIZE   the most that its files may take, 512M "
+		"or 2G (default\n"
+		"                    no limit)\n"
+		"  on_full=ACTION    what then, or when the disk is full:\n"
+		"      aggregate     count attempts, in one record of how "
+		"many, when, where\n"
+		"                    (default)\n"
+		"      block         writers wait until there is room\n"
+		"      rotate        remove the oldest records that are "
+		"anchored elsewhere,\n"
+		"                    else as aggregate\n"
+		"      halt          everything fails until you unmount\n"
+		"  ledger_keep=TIME  remove records that are older, 12h or "
+		"30d\n"
+		"  budget=RATE[:GROUP_RATE]\n"
+		"                    bytes a second that one process and "
+		"that one cgroup may\n"
+		"                    add; who writes more waits (default "
+		"4M:16M; 0: no limit)\n"
+		"  anchor=PLACE, alert=HOOK, metrics=PLACE, recover\n"
+		"                    as the options of these names; a comma "
+		"can't be part of\n"
+		"                    a value here\n"
 		"\n"
 		"Device nodes of the image never work (nodev); mount a /dev "
 		"over it. The option ro is refused: with it the kernel would "

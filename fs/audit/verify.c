@@ -7,6 +7,7 @@
 #include "fs/audit/reader.h"
 #include "fs/audit/verify_internal.h"
 #include "fs/ledger/ledger.h"
+#include "fs/ledger/retain.h"
 
 enum {
 	PROGRESS_EVERY = 1024,
@@ -59,8 +60,8 @@ static int check_ops(struct verify *v)
 		const char *want =
 			op < LEDGER_OP_COUNT ? ledger_op_name(op) : "";
 
-		if (db_int(s, 0) != op++ || !name || len != strlen(want) ||
-			memcmp(name, want, len) != 0)
+		if (db_int(s, 0) != op++ || db_type(s, 1) != DB_TEXT ||
+			len != strlen(want) || memcmp(name, want, len) != 0)
 			break;
 	}
 	if (r < 0)
@@ -81,7 +82,7 @@ static int read_origin(struct verify *v)
 
 	if (r == 0)
 		r = db_next(s);
-	if (r > 0)
+	if (r > 0 && db_type(s, 0) == DB_TEXT)
 		text = db_bytes(s, 0, &len);
 	if (text && len <= NOTE_ORIGIN_MAX && !memchr(text, '\0', len))
 		memcpy(v->ret->origin, text, len); /* zeroed before */
@@ -156,8 +157,8 @@ static bool is_event(const struct row *row, enum ledger_event kind)
 /* What an investigator wants to know even when nothing is wrong. */
 static void note_event(struct verify *v)
 {
-	static const enum ledger_event told[] = {LEDGER_EVENT_CLOCK,
-		LEDGER_EVENT_RECOVERY, LEDGER_EVENT_GAP, LEDGER_EVENT_PRUNE};
+	static const enum ledger_event told[] = {
+		LEDGER_EVENT_CLOCK, LEDGER_EVENT_RECOVERY, LEDGER_EVENT_GAP};
 	const struct row *row = &v->row;
 
 	for (size_t i = 0; i < ARRAY_LEN(told); i++) {
@@ -173,8 +174,29 @@ static void note_event(struct verify *v)
 			(int)(row->text_len < 512 ? row->text_len : 512),
 			row->text);
 	}
-	if (is_event(row, LEDGER_EVENT_PRUNE) && row->count > 0)
-		v->prune_count += (uint64_t)row->count;
+}
+
+static void note_prune(struct verify *v)
+{
+	const struct row *row = &v->row;
+	struct retain_done done;
+
+	if (!is_event(row, LEDGER_EVENT_PRUNE) ||
+		retain_parse(row->text, row->text_len, &done) < 0)
+		return;
+	if (done.last > v->pruned_to)
+		v->pruned_to = done.last;
+	if (done.attempts > 0)
+		v->ret->removed_attempts += (uint64_t)done.attempts;
+	verify_find(v, VERIFY_NOTE,
+		&(struct verify_about){
+			.first = (uint64_t)row->seq,
+			.last = (uint64_t)row->seq,
+		},
+		"record %lld, prune: records %lld to %lld, of %lld attempts, "
+		"were removed by retention",
+		(long long)row->seq, (long long)done.first,
+		(long long)done.last, (long long)done.attempts);
 }
 
 /* Both clocks of a record are read together; how far they are apart changes
@@ -211,8 +233,10 @@ static int take_row(struct verify *v)
 	if (row->table == 'a' && row->count > 0)
 		v->ret->attempts += (uint64_t)row->count;
 	note_clock(v);
-	if (row->table == 'e')
+	if (row->table == 'e') {
 		note_event(v);
+		note_prune(v);
+	}
 	verify_tree_add(v, row->possible ? &row->leaf : NULL);
 	v->last_ends = is_event(row, LEDGER_EVENT_UNMOUNT);
 	v->last = *row;

@@ -64,10 +64,11 @@ struct verify_result {
 	char origin[NOTE_ORIGIN_MAX + 1]; /* "" when not known */
 	char key[NOTE_KEY_MAX];		  /* of epoch 0, by which was judged */
 	bool key_given;
-	uint64_t records;	/* numbers that are accounted for */
-	uint64_t removed;	/* of them, removed by retention */
-	uint64_t attempts;	/* that the records stand for */
-	uint64_t open_attempts; /* in folds that are not closed */
+	uint64_t records;	   /* numbers that are accounted for */
+	uint64_t removed;	   /* of them, removed by retention */
+	uint64_t removed_attempts; /* that these stood for, as it says */
+	uint64_t attempts;	   /* that the records stand for */
+	uint64_t open_attempts;	   /* in folds that are not closed */
 	uint64_t checkpoints, epochs;
 	uint64_t signed_size;	   /* records under the last good signature */
 	struct digest signed_root; /* valid when signed_size > 0 */

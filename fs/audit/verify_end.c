@@ -259,21 +259,19 @@ static void check_unsigned(struct verify *v, uint64_t end)
 
 static void check_removed(struct verify *v)
 {
-	uint64_t removed = v->ret->removed;
+	uint64_t told = (uint64_t)v->pruned_to;
+	uint64_t first = told < v->removed_first ? v->removed_first : told + 1;
 
-	if (removed > v->prune_count)
-		verify_find(v, VERIFY_EDITED,
-			&(struct verify_about){
-				.first = v->removed_first,
-				.last = v->removed_last,
-			},
-			"%llu records from %llu to %llu are removed, and "
-			"retention tells of %llu: who removed the others left "
-			"no record",
-			(unsigned long long)removed,
-			(unsigned long long)v->removed_first,
-			(unsigned long long)v->removed_last,
-			(unsigned long long)v->prune_count);
+	if (v->ret->removed == 0 || v->removed_last <= told)
+		return;
+	verify_find(v, VERIFY_EDITED,
+		&(struct verify_about){
+			.first = first,
+			.last = v->removed_last,
+		},
+		"records %llu to %llu: removed, and not by retention, which "
+		"leaves a record",
+		(unsigned long long)first, (unsigned long long)v->removed_last);
 }
 
 int verify_end(struct verify *v)

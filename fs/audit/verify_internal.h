@@ -90,7 +90,7 @@ struct verify {
 	struct row last; /* the one before; kind and text are not kept */
 	bool last_ends;	 /* it says that the writer ended in order */
 	uint64_t progress_total;
-	uint64_t prune_count; /* of the events that tell of retention */
+	int64_t pruned_to; /* the last record that retention tells of */
 	uint64_t removed_first, removed_last;
 	int64_t open_real, open_boot; /* of the first unsigned record */
 

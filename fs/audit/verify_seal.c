@@ -49,12 +49,13 @@ int verify_seal_begin(struct verify *v)
 	return r < 0 ? r : step(&v->epoch, EP_SIZE);
 }
 
-/* Text of a column; NULL when it is NULL or too long for a note. */
+/* Text of a column; NULL when it is none or too long for a note. */
 static const char *text_of(struct db_stmt *s, int column, size_t *ret_len)
 {
 	const char *text = db_bytes(s, column, ret_len);
 
-	return text && *ret_len <= NOTE_MAX ? text : NULL;
+	return db_type(s, column) == DB_TEXT && *ret_len <= NOTE_MAX ? text
+								     : NULL;
 }
 
 /* ---- keys ---- */

@@ -53,7 +53,7 @@ static enum verify_tile_state take_tile(struct verify *v, struct db_stmt *s)
 	size_t len = 0;
 	const void *bytes = db_bytes(s, 0, &len);
 
-	if (!bytes || len != DIGEST_LEN) {
+	if (db_type(s, 0) != DB_BLOB || len != DIGEST_LEN) {
 		bad_tile(v, "its root is no digest: it was changed");
 		return VERIFY_TILE_NONE;
 	}
@@ -61,7 +61,7 @@ static enum verify_tile_state take_tile(struct verify *v, struct db_stmt *s)
 	if (db_is_null(s, 1))
 		return VERIFY_TILE_REMOVED;
 	bytes = db_bytes(s, 1, &len);
-	if (len != sizeof(t->leaves)) {
+	if (db_type(s, 1) != DB_BLOB || len != sizeof(t->leaves)) {
 		bad_tile(v, "its leaves are no digests: it was changed");
 		return VERIFY_TILE_NONE;
 	}

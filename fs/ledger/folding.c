@@ -10,9 +10,9 @@
 
 #include <string.h>
 
-/* 200 attempts a second are rows of their own. A process that has had one
- * second's worth in advance is a flood, until it was slower for a while: what
- * it is ahead is counted up to two seconds. */
+/* An attempt takes up 5 ms of its process. Who is more than a second ahead of
+ * the clock is a flood; up to two seconds are counted, so that a flood that
+ * goes on stays one, and one that ends soon is none. */
 #define ATTEMPT_NS (INT64_C(1000000000) / 200)
 #define FLOOD_NS INT64_C(1000000000)
 #define AHEAD_MAX_NS INT64_C(2000000000)

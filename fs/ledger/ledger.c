@@ -21,6 +21,8 @@
 #include <time.h>
 
 #include "fs/ledger/claim.h"
+#include "fs/ledger/clerk.h"
+#include "fs/ledger/start.h"
 #include "fs/ledger/store.h"
 #include "fs/ledger/work.h"
 #include "fs/who/proc.h"
@@ -57,6 +59,8 @@ struct lost {
 struct ledger {
 	struct claim claim;
 	struct proc_table *procs; /* locks itself */
+	struct metrics *metrics;  /* atomic */
+	struct clerk *clerk;	  /* sees to itself; NULL while opening */
 	struct store *store;	  /* the leader's */
 	struct lost lost;	  /* the leader's */
 
@@ -235,6 +239,24 @@ static int submit(struct ledger *l, struct entry *e)
 
 /* ---- the interface ---- */
 
+static void tell_clerk(struct ledger *l, const struct entry *e, int result)
+{
+	const struct alert_attempt x = {
+		.attempt = e->attempt,
+		.proc = e->proc,
+		.seq = e->effect.seq,
+		.at = e->at,
+	};
+
+	if (result < 0) {
+		metrics_add(&l->metrics->lost, 1);
+		return;
+	}
+	if (e->effect.folded)
+		metrics_add(&l->metrics->folded, 1);
+	clerk_attempt(l->clerk, &x, (uint64_t)(store_now().boot - e->at.boot));
+}
+
 int ledger_attempt(struct ledger *l, const struct ledger_attempt *a,
 	uint64_t *ret_delay_ns)
 {
@@ -246,6 +268,7 @@ int ledger_attempt(struct ledger *l, const struct ledger_attempt *a,
 
 	int r = submit(l, &e);
 
+	tell_clerk(l, &e, r);
 	proc_unref(e.proc);
 	if (ret_delay_ns)
 		*ret_delay_ns = 0;
@@ -258,8 +281,12 @@ int ledger_event(struct ledger *l, enum ledger_event kind, const char *path,
 	struct store_event event = {
 		.kind = kind, .path = path, .text = text, .count = 1};
 	struct entry e = {.event = &event, .at = store_now()};
+	int r = submit(l, &e);
 
-	return submit(l, &e);
+	if (r == 0)
+		metrics_add(&l->metrics->events[kind], 1);
+	clerk_notice(l->clerk);
+	return r;
 }
 
 int ledger_work(struct ledger *l, work_fn fn, void *arg)
@@ -271,11 +298,17 @@ int ledger_work(struct ledger *l, work_fn fn, void *arg)
 
 /* What was created for nothing is removed again. */
 static int open_store(struct ledger *l, const struct ledger_mount *mount,
-	const struct ledger_options *opt, struct diag *diag)
+	const struct ledger_options *opt, struct start *found,
+	struct diag *diag)
 {
-	unsigned flags = (opt->fsync ? STORE_FSYNC : 0) |
-			 (opt->recover ? STORE_RECOVER : 0);
-	int r = store_open(l->claim.path, flags, &l->store, diag);
+	int r = start_check(l->claim.path, opt->recover, found, diag);
+	const struct store_options store = {
+		.fsync = opt->fsync,
+		.mend = found->mend,
+	};
+
+	if (r == 0)
+		r = store_open(l->claim.path, &store, &l->store, diag);
 
 	if (r == 0) {
 		r = claim_check(&l->claim, diag);
@@ -290,15 +323,47 @@ static int open_store(struct ledger *l, const struct ledger_mount *mount,
 	return r;
 }
 
+/* The clerk before the store: what is wrong with its places is said before
+ * anything is written. */
+static int open_parts(struct ledger *l, const struct ledger_mount *mount,
+	const struct ledger_options *opt, struct diag *diag)
+{
+	const struct proc_options procs = {
+		.exe_digest = opt->exe_digest,
+		.exe_digest_arg = opt->exe_digest_arg,
+	};
+	const struct clerk_options clerk = {
+		.ledger = l,
+		.mount = mount,
+		.ledger_options = opt,
+		.pace = opt->pace,
+		.metrics = l->metrics,
+		.path = l->claim.path,
+	};
+	struct start found = {0};
+	int r = clerk_new(&clerk, &l->clerk, diag);
+
+	if (r < 0) {
+		claim_undo(&l->claim);
+		return r;
+	}
+	r = open_store(l, mount, opt, &found, diag);
+	if (r < 0)
+		return r;
+	r = proc_table_new(&procs, &l->procs);
+	if (r < 0)
+		(void)diag_errno(diag, r, "ledger %s", l->claim.path);
+	else
+		r = clerk_begin(l->clerk, l->store, &found, diag);
+	start_done(&found);
+	return r;
+}
+
 int ledger_open(const char *path, const struct ledger_mount *mount,
 	const struct ledger_options *opt, struct ledger **ret,
 	struct diag *diag)
 {
 	_cleanup_(ledger_close) struct ledger *l = calloc(1, sizeof(*l));
-	struct proc_options procs = {
-		.exe_digest = opt->exe_digest,
-		.exe_digest_arg = opt->exe_digest_arg,
-	};
 
 	if (!l)
 		return diag_errno(diag, -ENOMEM, "ledger %s", path);
@@ -309,12 +374,14 @@ int ledger_open(const char *path, const struct ledger_mount *mount,
 
 	if (r < 0)
 		return r;
-	r = open_store(l, mount, opt, diag);
+	l->metrics = metrics_new(mount);
+	if (!l->metrics) {
+		claim_undo(&l->claim);
+		return diag_errno(diag, -ENOMEM, "ledger %s", path);
+	}
+	r = open_parts(l, mount, opt, diag);
 	if (r < 0)
 		return r;
-	r = proc_table_new(&procs, &l->procs);
-	if (r < 0)
-		return diag_errno(diag, r, "ledger %s", path);
 	*ret = take_ptr(l);
 	return 0;
 }
@@ -346,12 +413,18 @@ void ledger_close(struct ledger *l)
 {
 	if (!l)
 		return;
+	if (l->clerk)
+		clerk_stop(l->clerk);
 	assert(!l->head && !l->led); /* no call is under way */
 	if (l->store && store_mount_id(l->store))
 		end_mount(l);
+	if (l->clerk)
+		clerk_finish(l->clerk);
+	clerk_free(l->clerk);
 	store_close(l->store);
 	proc_table_free(l->procs);
 	claim_done(&l->claim);
+	metrics_free(l->metrics);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }

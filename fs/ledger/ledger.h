@@ -19,6 +19,7 @@
 #include "fs/who/proc.h"
 
 struct ledger;
+struct clerk_pace;
 
 /* What is written once for each mount. Strings are borrowed for the call. */
 struct ledger_mount {
@@ -63,6 +64,8 @@ struct ledger_options {
 	const char *const *anchors; /* file:PATH, syslog, stdout, exec:CMD */
 	const char *const *alerts;  /* exec:CMD */
 	const char *metrics;	    /* file:PATH or unix:PATH, or NULL */
+
+	const struct clerk_pace *pace; /* NULL: as usual; for tests */
 };
 
 /*
@@ -129,7 +132,9 @@ struct ledger_attempt {
 	const char *path2; /* or NULL */
 	const char *rule;  /* what refused it: "image", or a policy's path */
 	uint64_t ino;	   /* of the target, or of its folder */
-	const struct ledger_node *node; /* of the target, or NULL */
+	/* Facts of the target, or NULL: then its ino is not stored either,
+	 * since a record vouches for what it says of an inode. */
+	const struct ledger_node *node;
 	bool ino_is_parent; /* the target does not exist: ino is its folder */
 	unsigned has;	    /* LEDGER_HAS_*: which of these are given */
 	uint32_t flags;	    /* open, rename, ioctl command, access mask */

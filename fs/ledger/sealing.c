@@ -165,8 +165,7 @@ static int missing(int r, int64_t seq, struct diag *diag)
 {
 	return diag_set(diag, r,
 		"record %" PRId64 " is missing or was changed into something "
-		"that is no record; look at it with stele log verify, or go on "
-		"behind it with --recover",
+		"that is no record",
 		seq);
 }
 
@@ -177,7 +176,7 @@ static bool is_damage(int r)
 
 /* The records behind the last tile, up to number last. */
 static int load_tail(struct sealing *s, struct digests *digests, int64_t last,
-	bool mend, struct diag *diag)
+	int64_t mend, struct diag *diag)
 {
 	struct digest leaf, nothing;
 	int64_t mended = 0;
@@ -186,7 +185,7 @@ static int load_tail(struct sealing *s, struct digests *digests, int64_t last,
 	for (int64_t seq = sealing_next(s); seq <= last; seq++) {
 		int r = digests_leaf(digests, seq, &leaf);
 
-		if (is_damage(r) && (!mend || ++mended > MEND_MAX))
+		if (is_damage(r) && (seq > mend || ++mended > MEND_MAX))
 			return missing(-EBADMSG, seq, diag);
 		if (r < 0 && !is_damage(r))
 			return diag_set(diag, r, "%s", db_error(s->db));
@@ -197,7 +196,7 @@ static int load_tail(struct sealing *s, struct digests *digests, int64_t last,
 	return 0;
 }
 
-int sealing_load(struct sealing *s, struct digests *digests, bool mend,
+int sealing_load(struct sealing *s, struct digests *digests, int64_t mend,
 	struct diag *diag)
 {
 	int64_t last;
@@ -205,8 +204,7 @@ int sealing_load(struct sealing *s, struct digests *digests, bool mend,
 
 	if (r == -EBADMSG)
 		return diag_set(diag, r,
-			"the list of tiles has a hole or a row that is none; "
-			"look at it with stele log verify");
+			"the list of tiles has a hole or a row that is none");
 	if (r == 0)
 		r = newest(s, &last);
 	if (r < 0)

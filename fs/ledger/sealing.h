@@ -25,10 +25,12 @@ DEFINE_CLEANUP(sealing_free, struct sealing *);
 /*
  * Find the tree of what is in the database, in an open transaction: tiles that
  * are missing at the end are made again from their records. -EBADMSG
- * when a record is missing or is none (diag says which). With mend, what is
- * missing stands in the tree as a leaf of no bytes, which no record can have.
+ * when a record is missing or is none (diag says which). Up to number mend
+ * (SEALING_MEND_ALL: all), what is missing stands in the tree as a leaf of no
+ * bytes, which no record can have.
  */
-int sealing_load(struct sealing *s, struct digests *digests, bool mend,
+#define SEALING_MEND_ALL INT64_MAX
+int sealing_load(struct sealing *s, struct digests *digests, int64_t mend,
 	struct diag *diag) must_check;
 
 /* The number that the next record gets. */

@@ -111,7 +111,7 @@ static int load_tree(struct store *s, const char *path, struct diag *diag)
 
 	if (r < 0)
 		return sql_failed(s, r, path, diag);
-	r = sealing_load(s->sealing, s->digests, s->recover, &why);
+	r = sealing_load(s->sealing, s->digests, s->mend, &why);
 	if (r < 0) {
 		store_abort(s);
 		return diag_set(diag, r, "ledger %s: %s", path, why.text);
@@ -124,14 +124,14 @@ static int load_tree(struct store *s, const char *path, struct diag *diag)
 	return r;
 }
 
-static int store_new(unsigned flags, struct store **ret)
+static int store_new(int64_t mend, struct store **ret)
 {
 	_cleanup_(store_close) struct store *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
 	s->wal = -1;
-	s->recover = flags & STORE_RECOVER;
+	s->mend = mend;
 	record_init(&s->record);
 	s->hasher = hasher_new();
 	if (!s->hasher)
@@ -140,11 +140,11 @@ static int store_new(unsigned flags, struct store **ret)
 	return 0;
 }
 
-int store_open(
-	const char *path, unsigned flags, struct store **ret, struct diag *diag)
+int store_open(const char *path, const struct store_options *opt,
+	struct store **ret, struct diag *diag)
 {
 	_cleanup_(store_close) struct store *s = NULL;
-	int r = store_new(flags, &s);
+	int r = store_new(opt->mend, &s);
 
 	if (r < 0)
 		return diag_errno(diag, r, "ledger %s", path);
@@ -156,7 +156,7 @@ int store_open(
 	/* After the tables: so they, and what tells a ledger from another
 	 * file, are in the file itself and not only in its log. */
 	if (r == 0)
-		r = configure(s, flags & STORE_FSYNC, path, diag);
+		r = configure(s, opt->fsync, path, diag);
 	if (r < 0)
 		return r;
 	r = prepare(s);
@@ -203,7 +203,7 @@ static int close_left(struct store *s, int64_t id)
 		r = store_commit(s);
 	if (r < 0)
 		store_abort(s);
-	return r == -EBADMSG && s->recover ? 0 : r;
+	return r == -EBADMSG && s->mend == SEALING_MEND_ALL ? 0 : r;
 }
 
 static int close_all_left(struct store *s, struct diag *why)
@@ -285,6 +285,7 @@ int store_attempt(struct store *s, const struct ledger_attempt *a,
 	if (r == 0 && folding_is_flood(s, proc, at))
 		r = folding_add(s, a, at, proc, &effect.bytes);
 	effect.folded = r > 0;
+	effect.seq = r > 0 ? 0 : sealing_next(s->sealing);
 	if (r == 0)
 		r = rows_add_attempt(s, a, at, proc, &effect.bytes);
 	if (r < 0)
@@ -325,6 +326,11 @@ void store_abort(struct store *s)
 int store_close_folds(struct store *s, int64_t boot, bool all)
 {
 	return folding_close_due(s, boot, all);
+}
+
+unsigned store_open_folds(const struct store *s)
+{
+	return s->folds.count;
 }
 
 int store_reclaim(struct store *s)

@@ -28,9 +28,12 @@ struct store_event {
 	int64_t count;
 };
 
-enum store_flags {
-	STORE_FSYNC = 1 << 0,	/* a commit survives power loss */
-	STORE_RECOVER = 1 << 1, /* go on where the end does not verify */
+struct store_options {
+	bool fsync; /* a commit survives power loss */
+
+	/* Records up to this number may be missing, as an earlier recovery has
+	 * recorded; SEALING_MEND_ALL: recover now. */
+	int64_t mend;
 };
 
 /*
@@ -38,8 +41,8 @@ enum store_flags {
  * empty, and find its tree. Writes nothing else, so that somebody can look at
  * what is there before store_start. Errors as ledger_open.
  */
-int store_open(const char *path, unsigned flags, struct store **ret,
-	struct diag *diag) must_check;
+int store_open(const char *path, const struct store_options *opt,
+	struct store **ret, struct diag *diag) must_check;
 
 /*
  * Begin to write: make records of the folds that a dead writer left open, and
@@ -55,6 +58,7 @@ DEFINE_CLEANUP(store_close, struct store *);
 /* What an attempt did to the ledger. */
 struct store_effect {
 	uint64_t bytes; /* it has added; 0 for a repeat in a fold */
+	int64_t seq;	/* its number; 0: of a record that is still open */
 	bool folded;	/* it shares a record with others */
 };
 
@@ -79,6 +83,9 @@ void store_abort(struct store *s);
  * be called every second or so.
  */
 int store_close_folds(struct store *s, int64_t boot, bool all) must_check;
+
+/* How many are open. */
+unsigned store_open_folds(const struct store *s);
 
 /*
  * The disk is full: let the log start over in the space that it has, after

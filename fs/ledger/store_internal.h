@@ -18,8 +18,8 @@
 
 struct store {
 	struct db *db;
-	int wal; /* a descriptor of our own, to sync it */
-	bool recover;
+	int wal;      /* a descriptor of our own, to sync it */
+	int64_t mend; /* see store_options */
 	struct digests *digests;
 	struct sealing *sealing;
 	struct hasher *hasher;

@@ -3,6 +3,7 @@
 #include "fs/mount/caller.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -260,4 +261,18 @@ bool caller_has_capability_over_user(struct caller *c, int cap, uid_t uid)
 bool caller_is_capable(struct caller *c, int cap)
 {
 	return has(c, cap) && (c->same_user_ns || c->is_other_root);
+}
+
+/* The kernel turns whatever ends a process into a SIGKILL for each of its
+ * threads, save the signals that dump core. */
+bool caller_is_dying(pid_t tid)
+{
+	_cleanup_buf_ struct buf status = {.max = STATUS_MAX};
+
+	if (tid == 0 || read_proc(tid, "status", &status) < 0)
+		return false;
+
+	const char *pending = field(status.data, "SigPnd");
+
+	return pending && strtoull(pending, NULL, 16) >> (SIGKILL - 1) & 1;
 }

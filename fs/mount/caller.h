@@ -49,4 +49,8 @@ bool caller_has_capability_over_user(struct caller *c, int cap, uid_t uid);
 /* The same for the whole machine: only in our own user namespace. */
 bool caller_is_capable(struct caller *c, int cap);
 
+/* Has the thread been killed, and only waits for its answer to end? False when
+ * it is not visible. */
+bool caller_is_dying(pid_t tid);
+
 #endif

@@ -2,11 +2,16 @@
 /* The answer to every write; see gate.h. */
 #include "fs/mount/gate.h"
 
-int gate_write(struct ledger *l, struct ledger_attempt *a)
+int gate_write(
+	struct ledger *l, struct ledger_attempt *a, uint64_t *ret_delay_ns)
 {
-	uint64_t delay;
-
+	*ret_delay_ns = 0;
 	a->error = EROFS;
 	a->rule = "image";
-	return ledger_attempt(l, a, &delay) < 0 ? EIO : EROFS;
+
+	int r = ledger_attempt(l, a, ret_delay_ns);
+
+	if (r == -EAGAIN)
+		return 0;
+	return r < 0 ? EIO : EROFS;
 }

@@ -21,6 +21,7 @@
 #include "fs/mount/caller.h"
 #include "fs/mount/guard.h"
 #include "fs/mount/mount.h"
+#include "fs/mount/park.h"
 #include "fs/mount/perm.h"
 #include "fs/view/view.h"
 
@@ -36,6 +37,7 @@ struct mount {
 	struct view *view;
 	struct guard *guard;
 	struct ledger *ledger;
+	struct park *park; /* answers that go out later */
 	struct fuse_session *se;
 	char *mount_point;
 	bool mounted;
@@ -85,8 +87,9 @@ int op_stat(const struct mount *m, const struct image_node *node,
 	struct stat *ret) must_check;
 
 /*
- * Send a write to the gate and reply with its answer. The attempt's caller is
- * filled in from the request.
+ * refuse.c: send a write to the gate and reply with its answer when it is due,
+ * which may be after this returns. The attempt's caller is filled in from the
+ * request.
  */
 void op_refuse(fuse_req_t req, struct ledger_attempt *a);
 

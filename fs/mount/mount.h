@@ -9,6 +9,7 @@
 
 #include "fs/base/diag.h"
 #include "fs/codec/digest.h"
+#include "fs/ledger/ledger.h"
 
 struct mount;
 
@@ -26,7 +27,12 @@ struct mount_options {
 	bool noexec;	    /* refuse to execute */
 	bool nonempty;	    /* the mount point may hold entries */
 	bool verify_always; /* SHA-256 at each read of a frame */
-	bool fsync;	    /* the ledger survives power loss */
+
+	/* How the ledger is kept, and what it calls this mount (or NULL). The
+	 * mount itself knows the digests of programs. */
+	struct ledger_options ledger_options;
+	const char *label;
+
 	/* Called when the mount stands, before the ledger is opened: the last
 	 * moment to make room for it. 0, or -errno and diag: the mount is
 	 * taken away again. May be NULL. */

@@ -12,25 +12,35 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fs/mount/gate.h"
 #include "fs/mount/internal.h"
 
-void op_refuse(fuse_req_t req, struct ledger_attempt *a)
+/* What an investigator is told of the inode that somebody tried to change: what
+ * it was, and that it still is, since images do not change. */
+static struct ledger_node facts_of(
+	const struct image *img, const struct image_node *node)
 {
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct ledger_node facts = {
+		.mode = node->mode,
+		.uid = node->uid,
+		.gid = node->gid,
+		.size = node->size,
+	};
+	struct image_object obj;
 
-	a->tid = ctx->pid;
-	a->uid = ctx->uid;
-	a->gid = ctx->gid;
-	(void)fuse_reply_err(req, gate_write(mount_of(req)->ledger, a));
+	if (S_ISREG(node->mode) && image_object(img, node->data, &obj) == 0) {
+		facts.has_digest = true;
+		facts.digest = obj.digest;
+	}
+	return facts;
 }
 
 /* Complete an attempt on an existing inode, and refuse it. */
 static void refuse_node(
 	fuse_req_t req, struct ledger_attempt *a, const struct image_node *node)
 {
-	_cleanup_free_ char *path =
-		image_path(mount_of(req)->img, node->ino, NULL);
+	const struct image *img = mount_of(req)->img;
+	struct ledger_node facts = facts_of(img, node);
+	_cleanup_free_ char *path = image_path(img, node->ino, NULL);
 
 	if (!path) {
 		(void)fuse_reply_err(req, ENOMEM);
@@ -38,6 +48,7 @@ static void refuse_node(
 	}
 	a->path = path;
 	a->ino = node->ino;
+	a->node = a->ino_is_parent ? NULL : &facts;
 	op_refuse(req, a);
 }
 
@@ -108,6 +119,7 @@ static void refuse_name(fuse_req_t req, struct ledger_attempt *a,
 {
 	struct mount *m = mount_of(req);
 	struct image_node node = named(m, dir, name);
+	struct ledger_node facts = facts_of(m->img, &node);
 	_cleanup_free_ char *path = image_path(m->img, dir->ino, name);
 
 	if (!path) {
@@ -118,6 +130,7 @@ static void refuse_name(fuse_req_t req, struct ledger_attempt *a,
 	a->path = path;
 	a->ino = node.ino ? node.ino : dir->ino;
 	a->ino_is_parent = !node.ino;
+	a->node = node.ino ? &facts : NULL;
 	op_refuse(req, a);
 }
 

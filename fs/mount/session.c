@@ -173,13 +173,13 @@ static int open_ledger(
 		.image_path = opt->image,
 		.mount_point = opt->mount_point,
 		.options = opt->text,
+		.label = opt->label,
 		.version = opt->version,
 	};
-	struct ledger_options options = {
-		.fsync = opt->fsync,
-		.exe_digest = exe_digest,
-		.exe_digest_arg = m,
-	};
+	struct ledger_options options = opt->ledger_options;
+
+	options.exe_digest = exe_digest;
+	options.exe_digest_arg = m;
 
 	int r = opt->before_ledger
 			? opt->before_ledger(opt->before_ledger_arg, diag)
@@ -220,6 +220,9 @@ int mount_new(const struct mount_options *opt, struct mount **ret,
 		r = open_ledger(m, opt, diag);
 	if (r < 0)
 		return r;
+	r = park_new(&m->park);
+	if (r < 0)
+		return diag_errno(diag, r, "mount on %s", opt->mount_point);
 	r = point_device(opt->mount_point, &m->dev_major, &m->dev_minor);
 	if (r < 0)
 		return diag_errno(diag, r, "mount on %s: reading the mounts",
@@ -294,6 +297,8 @@ void mount_free(struct mount *m)
 {
 	if (!m)
 		return;
+	/* First of all: to unmount can close the device. */
+	park_free(m->park);
 	if (m->mounted)
 		unmount(m);
 	if (m->se)

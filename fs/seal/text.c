@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "fs/seal/base64.h"
+#include "fs/base/base64.h"
 
 bool text_until(struct text *t, char end, struct text *ret)
 {

@@ -69,7 +69,15 @@ static void set_meta(struct audit_kit *k)
 	assert_int_equal(db_run(s), 0);
 }
 
-int audit_set_up(void **state)
+/* An empty database; its pages keep their size. */
+static void make_pages(struct audit_kit *k, const char *sql)
+{
+	assert_true(scratch_write(&k->scratch, "ledger", "", 0));
+	if (sql)
+		audit_sql(k, sql);
+}
+
+static int set_up(void **state, const char *sql)
 {
 	struct audit_kit *k = calloc(1, sizeof(*k));
 	struct diag diag = {0};
@@ -79,8 +87,8 @@ int audit_set_up(void **state)
 	(void)scratch_name(&k->scratch, "ledger", k->path);
 	(void)scratch_name(&k->scratch, "ledger-key", k->keyfile);
 	*state = k;
-	assert_true(scratch_write(&k->scratch, "ledger", "", 0));
-	check(store_open(k->path, 0, &k->store, &diag), "open", diag.text);
+	make_pages(k, sql);
+	check(store_open(k->path, NULL, &k->store, &diag), "open", diag.text);
 	k->now = store_now(); /* as of the mount's row */
 	for (size_t i = 0; i < ARRAY_LEN(k->procs); i++)
 		k->procs[i] =
@@ -89,6 +97,18 @@ int audit_set_up(void **state)
 	set_meta(k);
 	check(store_start(k->store, &sample_mount, &diag), "start", diag.text);
 	return 0;
+}
+
+int audit_set_up(void **state)
+{
+	return set_up(state, NULL);
+}
+
+int audit_set_up_small(void **state)
+{
+	return set_up(state, "PRAGMA page_size = 512;"
+			     "CREATE TABLE x(y);"
+			     "DROP TABLE x");
 }
 
 int audit_tear_down(void **state)

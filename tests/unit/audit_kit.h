@@ -33,6 +33,8 @@ struct audit_kit {
 
 /* For cmocka; the state is a struct audit_kit with an open, empty ledger. */
 int audit_set_up(void **state);
+/* In small pages, so that few bytes of the file are not used. */
+int audit_set_up_small(void **state);
 int audit_tear_down(void **state);
 
 /* Each of these works, or fails the test. */

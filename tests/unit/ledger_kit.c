@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fs/db/db.h"
+#include "fs/ledger/digests.h"
 #include "tests/unit/unit.h"
 
 const struct ledger_mount kit_mount = {
@@ -119,9 +120,15 @@ static bool is_frame(const struct query_row *row)
 {
 	const struct query_cell *op = &row->cell[QUERY_OP];
 
-	return !row->cell[QUERY_TEXT_OF_EVENT].null &&
-	       ((op->len == 5 && memcmp(op->bytes, "mount", 5) == 0) ||
-		       (op->len == 7 && memcmp(op->bytes, "unmount", 7) == 0));
+	static const char *const frames[] = {"mount", "unmount", "recovery"};
+
+	for (size_t i = 0; i < ARRAY_LEN(frames); i++) {
+		if (!row->cell[QUERY_TEXT_OF_EVENT].null &&
+			op->len == strlen(frames[i]) &&
+			memcmp(op->bytes, frames[i], op->len) == 0)
+			return true;
+	}
+	return false;
 }
 
 int64_t kit_read(const char *path,
@@ -145,4 +152,26 @@ int64_t kit_read(const char *path,
 	assert_int_equal(r, 0);
 	query_close(q);
 	return seen;
+}
+
+void kit_check_tree(struct store *s)
+{
+	struct hasher *h = hasher_new();
+	const struct merkle *m = store_tree(s);
+	struct digests *d = NULL;
+	struct merkle again = {0};
+	struct digest leaf, want, got;
+
+	assert_non_null(h);
+	assert_int_equal(digests_new(store_db(s), &d), 0);
+	for (uint64_t i = 1; i <= m->size; i++) {
+		assert_int_equal(digests_leaf(d, (int64_t)i, &leaf), 0);
+		merkle_add(&again, h, &leaf);
+	}
+	assert_int_equal(digests_leaf(d, (int64_t)m->size + 1, &leaf), -ENOENT);
+	merkle_root(&again, h, &want);
+	merkle_root(m, h, &got);
+	assert_true(digest_equal(&want, &got));
+	digests_free(d);
+	hasher_free(h);
 }

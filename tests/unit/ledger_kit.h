@@ -7,6 +7,7 @@
 
 #include "fs/audit/query.h"
 #include "fs/ledger/ledger.h"
+#include "fs/ledger/store.h"
 #include "tests/lib/scratch.h"
 
 struct kit {
@@ -43,5 +44,8 @@ void kit_try(struct ledger *l, const struct ledger_attempt *a);
  */
 int64_t kit_read(const char *path,
 	void (*see)(void *arg, const struct query_row *row), void *arg);
+
+/* The writer's tree is that of the rows, computed from the first one on. */
+void kit_check_tree(struct store *s);
 
 #endif

@@ -2,7 +2,7 @@
 /* Base64 against the vectors of RFC 4648, and what is not quite it. */
 #include <string.h>
 
-#include "fs/seal/base64.h"
+#include "fs/base/base64.h"
 #include "tests/unit/unit.h"
 
 /* On the heap and no longer than it is, so that reading past it is seen. */

@@ -408,6 +408,15 @@ static int64_t kill_after(const char *path, int reports)
 	return count;
 }
 
+static void check_file(const char *path)
+{
+	struct store *s = NULL;
+
+	assert_int_equal(store_open(path, 0, &s, NULL), 0);
+	kit_check_tree(s);
+	store_close(s);
+}
+
 /* Nothing is lost, and the next writer makes records of what is open. */
 static void test_kill(void **state)
 {
@@ -431,6 +440,7 @@ static void test_kill(void **state)
 			0);
 		assert_int_equal(kit_number(k->path, SUM), sum);
 		ledger_close(l);
+		check_file(k->path);
 		before = sum;
 	}
 	assert_int_equal(kit_number(k->path, "SELECT count(*) FROM mount"), 16);

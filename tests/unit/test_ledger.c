@@ -15,7 +15,9 @@
 
 #include "fs/audit/query.h"
 #include "fs/base/io.h"
+#include "fs/db/db.h"
 #include "fs/ledger/ledger.h"
+#include "fs/ledger/work.h"
 #include "tests/unit/ledger_kit.h"
 
 /* ---- what is kept ---- */
@@ -301,6 +303,61 @@ static void test_threads(void **state)
 		THREADS * EACH);
 }
 
+/* ---- work on the database ---- */
+
+struct work {
+	struct ledger *l;
+	int result;
+	atomic_int runs;
+};
+
+static int add_anchor(struct store *s, void *arg)
+{
+	struct work *w = arg;
+	int r = db_exec(store_db(s),
+		"INSERT INTO anchor SELECT 1 + ifnull(max(size), 0),"
+		" 'here', 0 FROM anchor");
+
+	atomic_fetch_add(&w->runs, 1);
+	return r < 0 ? r : w->result;
+}
+
+#define ANCHORS "SELECT count(*) FROM anchor"
+
+static void *work_often(void *arg)
+{
+	struct work *w = arg;
+
+	for (int i = 0; i < 100; i++) {
+		if (ledger_work(w->l, add_anchor, w) < 0)
+			abort();
+	}
+	return NULL;
+}
+
+/* Between attempts of many threads; what fails takes nothing with it. */
+static void test_work(void **state)
+{
+	struct kit *f = *state;
+	struct work w = {.l = kit_open(f->path)};
+	struct work bad = {.l = w.l, .result = -ETIME};
+	pthread_t thread;
+
+	assert_int_equal(ledger_work(w.l, add_anchor, &w), 0);
+	assert_int_equal(kit_number(f->path, ANCHORS), 1);
+	assert_int_equal(ledger_work(w.l, add_anchor, &bad), -ETIME);
+	assert_int_equal(bad.runs, 1);
+	assert_int_equal(kit_number(f->path, ANCHORS), 1);
+
+	assert_int_equal(pthread_create(&thread, NULL, work_often, &w), 0);
+	assert_int_equal(run_writers(w.l, -1), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(w.runs, 101);
+	assert_int_equal(kit_number(f->path, ANCHORS), 101);
+	ledger_close(w.l);
+	assert_int_equal(kit_read(f->path, NULL, NULL), THREADS * EACH);
+}
+
 /* ---- death ---- */
 
 static pid_t start_writer_process(const char *path, int report)
@@ -467,6 +524,7 @@ int main(void)
 		TEST(test_names_of_kinds),
 		TEST(test_modes),
 		TEST(test_threads),
+		TEST(test_work),
 		TEST(test_kill),
 		/* The last one: it changes the mounts of this process. */
 		TEST(test_full_disk),

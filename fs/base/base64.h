@@ -3,8 +3,8 @@
  * Base64 of RFC 4648, section 4, with padding, as notes and proofs have it.
  * Reading is strict: there is one way to write the same bytes.
  */
-#ifndef FS_SEAL_BASE64_H
-#define FS_SEAL_BASE64_H
+#ifndef FS_BASE_BASE64_H
+#define FS_BASE_BASE64_H
 
 #include "fs/base/buf.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Base64, see base64.h. Three bytes are four characters of six bits each. */
-#include "fs/seal/base64.h"
+#include "fs/base/base64.h"
 
 #include <stdbool.h>
 
