@@ -14,6 +14,7 @@ extern const struct command cmd_info;
 extern const struct command cmd_extract;
 extern const struct command cmd_diff;
 extern const struct command cmd_verify;
+extern const struct command cmd_doctor;
 extern const struct command cmd_help;
 
 const struct command *const commands[] = {
@@ -27,6 +28,7 @@ const struct command *const commands[] = {
 	&cmd_extract,
 	&cmd_diff,
 	&cmd_verify,
+	&cmd_doctor,
 	&cmd_help,
 	NULL,
 };

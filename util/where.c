@@ -196,20 +196,28 @@ static int shorten(const char *path, struct buf *b)
 	return buf_printf(b, "@%.*s", HASH_DIGITS, hex);
 }
 
+int where_ledgers(char **ret, struct diag *diag)
+{
+	_cleanup_free_ char *state = NULL;
+	int r = state_folder(&state, diag);
+
+	if (r < 0)
+		return r;
+	r = make(ret, state, "/ledgers");
+	return r < 0 ? diag_errno(diag, r, "folder of ledgers") : 0;
+}
+
 static int ledger_place(const char *mount_point, char **ret_folder,
 	char **ret_path, struct diag *diag)
 {
-	_cleanup_free_ char *state = NULL;
 	_cleanup_free_ char *folder = NULL;
 	_cleanup_buf_ struct buf name;
-	int r = state_folder(&state, diag);
+	int r = where_ledgers(&folder, diag);
 
 	buf_init(&name, 4 * PATH_MAX + 16);
 	if (r < 0)
 		return r;
-	r = make(&folder, state, "/ledgers");
-	if (r == 0)
-		r = escape(mount_point, &name);
+	r = escape(mount_point, &name);
 	if (r == 0)
 		r = shorten(mount_point, &name);
 	if (r == 0 && asprintf(ret_path, "%s/%.*s.ledger", folder,

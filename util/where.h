@@ -65,4 +65,7 @@ int where_ledger_clear(
 /* When the ledger is open: make the link, where one is needed. 0 or -errno. */
 int where_ledger_link(const struct where_plan *p, struct diag *diag) must_check;
 
+/* The folder that ledgers are in by default; it may not exist. 0 or -errno. */
+int where_ledgers(char **ret, struct diag *diag) must_check;
+
 #endif

@@ -257,7 +257,12 @@ static int scan(struct find *f, struct find_stream *s, int64_t after,
 	while ((r = db_next(s->scan)) > 0) {
 		int64_t seq = match_seq(s->scan);
 
-		r = match_row(f->match, s->scan, s->table);
+		/* A damaged tree of pages can lead back to where we were. */
+		r = seq > s->after && seq < s->before
+			    ? match_row(f->match, s->scan, s->table)
+			    : diag_set(&f->match->diag, -EBADMSG,
+				      "records are out of order: the ledger is "
+				      "damaged");
 		if (r < 0)
 			break;
 		if (r > 0)

@@ -128,9 +128,9 @@ static void add_count(int64_t *to, int64_t count)
 		*to = INT64_MAX;
 }
 
-/* path: a hash of the target's, or NULL where all targets have the same. */
-static int add_to_group(struct summary *s, struct group *g,
-	const struct query_target *t, const uint64_t *path)
+/* path: a hash of the target's. Two tables can have groups of one key. */
+static int add_to_group(struct summary *s, enum summary_by by, struct group *g,
+	const struct query_target *t, uint64_t path)
 {
 	int r = 0;
 
@@ -143,12 +143,12 @@ static int add_to_group(struct summary *s, struct group *g,
 		g->first = t->first;
 	if (g->last < t->last)
 		g->last = t->last;
-	if (!path)
+	if (by == SUMMARY_PATH)
 		g->paths = 1;
 	else if (!g->more_paths)
-		r = pairs_add(&s->pairs, g->hash, *path);
+		r = pairs_add(&s->pairs, g->hash + by, path);
 	g->paths += r > 0;
-	g->more_paths = path && (g->more_paths || r == -E2BIG);
+	g->more_paths = by != SUMMARY_PATH && (g->more_paths || r == -E2BIG);
 	return r == -ENOMEM ? r : 0;
 }
 
@@ -171,16 +171,16 @@ static int add_target(void *arg, const struct query_target *t)
 	if (wants(s, SUMMARY_PATH)) {
 		r = get_group_of(s, SUMMARY_PATH, &t->path, &g);
 		if (r == 0)
-			r = add_to_group(s, g, t, NULL);
+			r = add_to_group(s, SUMMARY_PATH, g, t, path);
 	}
 	if (r == 0 && wants(s, SUMMARY_HOUR)) {
 		r = get_group_of(s, SUMMARY_HOUR, &hour, &g);
 		if (r == 0)
-			r = add_to_group(s, g, t, &path);
+			r = add_to_group(s, SUMMARY_HOUR, g, t, path);
 	}
 	for (int by = 0; r == 0 && by < SUMMARY_COUNT; by++)
 		if (s->of_row[by])
-			r = add_to_group(s, s->of_row[by], t, &path);
+			r = add_to_group(s, by, s->of_row[by], t, path);
 	add_count(&s->row_count, t->count);
 	if (s->row_first > t->first)
 		s->row_first = t->first;

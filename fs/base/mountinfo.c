@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mount points of this process; see mountinfo.h. */
+/* Mount points; see mountinfo.h. */
 #include "fs/base/mountinfo.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 void mountinfo_done(struct mountinfo *m)
 {
+	free(m->root);
 	free(m->dir);
+	free(m->options);
 	free(m->fstype);
 	free(m->source);
+	free(m->super);
 	*m = (struct mountinfo){0};
 }
 
@@ -53,8 +55,8 @@ static int take_field(const char **line, char **ret)
 }
 
 /*
- * "36 35 98:0 /root /dir rw,noatime opt:1 opt:2 - fstype source rw": the dir is
- * the fifth, how many fields come before the dash varies.
+ * "36 35 98:0 /root /dir rw,noatime opt:1 opt:2 - fstype source rw": how many
+ * fields come before the dash varies.
  */
 int mountinfo_parse(const char *line, struct mountinfo *ret)
 {
@@ -65,10 +67,11 @@ int mountinfo_parse(const char *line, struct mountinfo *ret)
 			     &m.minor) != 4)
 		return -EINVAL;
 
+	char **fields[] = {NULL, NULL, NULL, &m.root, &m.dir, &m.options};
 	int r = 0;
 
-	for (int i = 0; r == 0 && i < 6; i++)
-		r = take_field(&line, i == 4 ? &m.dir : NULL);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(fields); i++)
+		r = take_field(&line, fields[i]);
 	if (r == 0 && (line > dash + 1 || *m.dir != '/'))
 		r = -EINVAL;
 	if (r == 0) {
@@ -79,6 +82,8 @@ int mountinfo_parse(const char *line, struct mountinfo *ret)
 		r = -EINVAL;
 	if (r == 0)
 		r = take_field(&line, &m.source);
+	if (r == 0)
+		r = take_field(&line, &m.super);
 	if (r < 0) {
 		mountinfo_done(&m);
 		return r;
@@ -87,17 +92,65 @@ int mountinfo_parse(const char *line, struct mountinfo *ret)
 	return 0;
 }
 
-/* The mounts on the way to a path. */
-struct mounts {
-	struct mountinfo *all; /* owned; count of them */
-	size_t count, cap;
-};
-
-static void mounts_done(struct mounts *ms)
+bool mountinfo_has(const char *options, const char *word)
 {
-	for (size_t i = 0; i < ms->count; i++)
-		mountinfo_done(&ms->all[i]);
-	free(ms->all);
+	size_t len = strlen(word);
+
+	for (const char *at = options; *at; at += *at == ',') {
+		size_t n = strcspn(at, ",");
+
+		if (n == len && memcmp(at, word, len) == 0)
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+/* ---- all mounts ---- */
+
+void mountinfo_list_done(struct mountinfo_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		mountinfo_done(&list->all[i]);
+	free(list->all);
+	*list = (struct mountinfo_list){0};
+}
+
+static int append(struct mountinfo_list *list, struct mountinfo *m)
+{
+	if (list->count == list->cap) {
+		size_t cap = list->cap ? list->cap * 2 : 16;
+		void *all = reallocarray(list->all, cap, sizeof(*m));
+
+		if (!all) {
+			mountinfo_done(m);
+			return -ENOMEM;
+		}
+		list->all = all;
+		list->cap = cap;
+	}
+	list->all[list->count++] = *m;
+	return 0;
+}
+
+int mountinfo_read(const char *file, struct mountinfo_list *ret)
+{
+	_cleanup_fclose_ FILE *f = fopen(file, "re");
+	_cleanup_free_ char *line = NULL;
+	size_t room = 0;
+
+	if (!f)
+		return -errno;
+	while (getline(&line, &room, f) > 0) {
+		struct mountinfo m;
+		int r = mountinfo_parse(line, &m);
+
+		if (r == 0)
+			r = append(ret, &m);
+		if (r < 0 && r != -EINVAL)
+			return r;
+	}
+	return ferror(f) ? -EIO : 0;
 }
 
 /* Is it the path itself, or a folder above it? */
@@ -111,50 +164,18 @@ static bool is_on_way(const char *dir, const char *path)
 	       (path[len] == '/' || path[len] == '\0');
 }
 
-static int read_mounts(const char *path, struct mounts *ret)
-{
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
-	_cleanup_free_ char *line = NULL;
-	size_t room = 0;
-
-	if (!f)
-		return -errno;
-	while (getline(&line, &room, f) > 0) {
-		struct mountinfo m;
-		int r = mountinfo_parse(line, &m);
-
-		if (r == -EINVAL)
-			continue;
-		if (r < 0)
-			return r;
-		if (!is_on_way(m.dir, path)) {
-			mountinfo_done(&m);
-			continue;
-		}
-		if (ret->count == ret->cap) {
-			size_t cap = ret->cap ? ret->cap * 2 : 16;
-			void *all = reallocarray(ret->all, cap, sizeof(m));
-
-			if (!all) {
-				mountinfo_done(&m);
-				return -ENOMEM;
-			}
-			ret->all = all;
-			ret->cap = cap;
-		}
-		ret->all[ret->count++] = m;
-	}
-	return 0;
-}
-
-/* Where does the mount lie: on cur, or, when that is NULL, on none of them? */
-static bool lies_on(const struct mounts *ms, const struct mountinfo *m,
-	const struct mountinfo *cur)
+/* Where does the mount lie: on cur, or, when that is NULL, on none of those on
+ * the way? */
+static bool lies_on(const struct mountinfo_list *list, const char *path,
+	const struct mountinfo *m, const struct mountinfo *cur)
 {
 	if (cur)
 		return m != cur && m->parent == cur->id;
-	for (size_t i = 0; i < ms->count; i++) {
-		if (&ms->all[i] != m && ms->all[i].id == m->parent)
+	for (size_t i = 0; i < list->count; i++) {
+		const struct mountinfo *other = &list->all[i];
+
+		if (other != m && other->id == m->parent &&
+			is_on_way(other->dir, path))
 			return false;
 	}
 	return true;
@@ -165,17 +186,19 @@ static bool lies_on(const struct mounts *ms, const struct mountinfo *m,
  * to the path. What another mount hides is so never met, and the order of the
  * lines does not matter: it is not the order of the mounts on one folder.
  */
-static struct mountinfo *walk_mounts(const struct mounts *ms)
+const struct mountinfo *mountinfo_walk(
+	const struct mountinfo_list *list, const char *path)
 {
-	struct mountinfo *cur = NULL;
+	const struct mountinfo *cur = NULL;
 
-	for (size_t steps = 0; steps < ms->count; steps++) {
-		struct mountinfo *next = NULL;
+	for (size_t steps = 0; steps < list->count; steps++) {
+		const struct mountinfo *next = NULL;
 
-		for (size_t i = 0; i < ms->count; i++) {
-			struct mountinfo *m = &ms->all[i];
+		for (size_t i = 0; i < list->count; i++) {
+			const struct mountinfo *m = &list->all[i];
 
-			if (lies_on(ms, m, cur) &&
+			if (is_on_way(m->dir, path) &&
+				lies_on(list, path, m, cur) &&
 				(!next || strlen(m->dir) < strlen(next->dir)))
 				next = m;
 		}
@@ -186,18 +209,41 @@ static struct mountinfo *walk_mounts(const struct mounts *ms)
 	return cur;
 }
 
+int mountinfo_copy(const struct mountinfo *m, struct mountinfo *ret)
+{
+	struct mountinfo copy = {
+		.id = m->id,
+		.parent = m->parent,
+		.root = strdup(m->root),
+		.dir = strdup(m->dir),
+		.options = strdup(m->options),
+		.fstype = strdup(m->fstype),
+		.source = strdup(m->source),
+		.super = strdup(m->super),
+		.major = m->major,
+		.minor = m->minor,
+	};
+	if (!copy.root || !copy.dir || !copy.options || !copy.fstype ||
+		!copy.source || !copy.super) {
+		mountinfo_done(&copy);
+		return -ENOMEM;
+	}
+	*ret = copy;
+	return 0;
+}
+
 int mountinfo_find_absolute(const char *dir, struct mountinfo *ret)
 {
-	struct mounts ms = {0};
-	int r = read_mounts(dir, &ms);
-	struct mountinfo *top = r == 0 ? walk_mounts(&ms) : NULL;
+	struct mountinfo_list list = {0};
+	int r = mountinfo_read("/proc/self/mountinfo", &list);
+	const struct mountinfo *top =
+		r == 0 ? mountinfo_walk(&list, dir) : NULL;
 
 	if (top && strcmp(top->dir, dir) == 0) {
-		*ret = *top;
-		*top = (struct mountinfo){0};
-		r = 1;
+		r = mountinfo_copy(top, ret);
+		r = r < 0 ? r : 1;
 	}
-	mounts_done(&ms);
+	mountinfo_list_done(&list);
 	return r;
 }
 

@@ -13,7 +13,7 @@ FLOORS = {
     "codec": 1, "db": 1, "policy": 1,
     "image": 2, "store": 2, "who": 2, "seal": 2,
     "view": 3, "ledger": 3,
-    "tree": 4, "upper": 4, "audit": 4,
+    "tree": 4, "upper": 4, "audit": 4, "doctor": 4,
     "mount": 5, "oci": 5, "commit": 5,
 }
 UTIL_FLOOR = 6

@@ -258,6 +258,71 @@ static void test_top(void **state)
 	assert_int_equal(run_alone(find_top), 0);
 }
 
+static void test_options(void **state)
+{
+	struct mountinfo m;
+
+	assert_int_equal(
+		mountinfo_parse("1 2 3:4 /sub\\040dir /a rw,nosuid shared:1 - "
+				"fuse.x s ro,user_id=0,allow_other\n",
+			&m),
+		0);
+	assert_string_equal(m.root, "/sub dir");
+	assert_true(mountinfo_has(m.options, "rw"));
+	assert_true(mountinfo_has(m.options, "nosuid"));
+	assert_true(mountinfo_has(m.super, "allow_other"));
+	assert_true(mountinfo_has(m.super, "ro"));
+	assert_false(mountinfo_has(m.options, "ro"));
+	assert_false(mountinfo_has(m.super, "allow"));
+	assert_false(mountinfo_has(m.super, "user_id"));
+	assert_false(mountinfo_has("", "ro"));
+	assert_true(mountinfo_has(",,ro", "ro"));
+	mountinfo_done(&m);
+}
+
+static void walk(const struct mountinfo_list *list, const char *path, int id)
+{
+	const struct mountinfo *m = mountinfo_walk(list, path);
+
+	assert_non_null(m);
+	assert_int_equal(m->id, id);
+}
+
+/* A table from a file, as that of another namespace. */
+static void test_walk(void **state)
+{
+	static const char text[] = "20 1 8:1 / / rw - ext4 /dev/a rw\n"
+				   "no line at all\n"
+				   "31 30 0:9 / /a/b rw - tmpfs none rw\n"
+				   "30 20 0:8 / /a/b rw - fuse.stele /i rw\n"
+				   "33 32 0:7 / /c/d rw - fuse.stele /i rw\n"
+				   "32 20 0:6 / /c rw - tmpfs none rw\n"
+				   "34 20 0:5 / /c rw - tmpfs none rw\n";
+	struct mountinfo_list list = {0};
+	struct scratch s;
+	char path[SCRATCH_PATH];
+
+	assert_true(scratch_init(&s));
+	(void)snprintf(path, sizeof(path), "%s/mountinfo", s.path);
+
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
+	assert_int_equal(mountinfo_read(path, &list), 0);
+	assert_int_equal(list.count, 6);
+	walk(&list, "/", 20);
+	walk(&list, "/x", 20);
+	walk(&list, "/a", 20);
+	walk(&list, "/a/b", 31);
+	walk(&list, "/a/b/c", 31);
+	walk(&list, "/a/bc", 20);
+	mountinfo_list_done(&list);
+	assert_null(mountinfo_walk(&list, "/"));
+	scratch_done(&s);
+	assert_int_equal(mountinfo_read(path, &list), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +332,8 @@ int main(void)
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_top),
 		cmocka_unit_test(test_hidden),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_walk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

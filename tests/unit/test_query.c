@@ -11,62 +11,75 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fs/audit/query.h"
 #include "fs/base/buf.h"
 #include "fs/base/io.h"
-#include "fs/db/db.h"
-#include "fs/ledger/ledger.h"
-#include "tests/unit/ledger_kit.h"
+#include "tests/unit/query_kit.h"
 
-enum {
-	RECORDS = 600,	     /* more than two batches of a reader */
-	WHOLE = RECORDS + 5, /* with three odd ones, and a mount's two ends */
-};
+enum { RECORDS = 600 }; /* more than two batches of a reader */
 
-static void add(struct ledger *l, int i)
+#define PID 4242
+#define T0 INT64_C(1700000000000000000)
+
+/* Also to a connection of the caller's own. */
+static void add_as(struct made *k, int64_t seq, int i)
 {
 	char path[32];
 
 	(void)snprintf(path, sizeof(path), "/d%d/f%d", i % 3, i);
 
-	struct ledger_attempt a = kit_unlike(
-		i % 2 ? LEDGER_UNLINK : LEDGER_OPEN, path, (unsigned)i);
+	const struct made_target t = {path, NULL, 1, seq, seq};
 
-	a.uid = (uid_t)(i % 5);
-	a.tid = i % 4 ? getpid() : 0;
-	kit_try(l, &a);
+	made_add(k, &(struct made_record){
+			    .seq = seq,
+			    .t_real = T0 + seq,
+			    .op = i % 2 ? LEDGER_UNLINK : LEDGER_OPEN,
+			    .tid = i % 4 ? PID + 1 : 0,
+			    .proc = i % 4 ? 3 : 0,
+			    .uid = i % 5,
+			    .targets = &t,
+			    .target_count = 1,
+		    });
 }
 
-static void add_odd_ones(struct ledger *l)
+static void add_odd_ones(struct made *k)
 {
-	struct ledger_attempt rename = {.op = LEDGER_RENAME,
-		.error = EPERM,
-		.rule = "image",
-		.path = "/from/a",
-		.path2 = "/to/b"};
-	struct ledger_attempt raw = {.op = LEDGER_OPEN,
-		.error = EPERM,
-		.rule = "image",
-		.path = "/raw/\xff\x01*"};
+	const struct made_target renamed = {"/from/a", "/to/b", 1, 0, 0};
+	const struct made_target raw = {"/raw/\xff\x01*", NULL, 1, 0, 0};
+	const struct made_target damaged = {"/d1/f1", NULL, 1, 0, 0};
 
-	kit_try(l, &rename);
-	kit_try(l, &raw);
-	assert_int_equal(
-		ledger_event(l, LEDGER_EVENT_DAMAGE, "/d1/f1", "frame 3"), 0);
+	made_add(k, &(struct made_record){.seq = RECORDS + 1,
+			    .t_real = T0 + RECORDS + 1,
+			    .op = LEDGER_RENAME,
+			    .targets = &renamed,
+			    .target_count = 1});
+	made_add(k, &(struct made_record){.seq = RECORDS + 2,
+			    .t_real = T0 + RECORDS + 2,
+			    .targets = &raw,
+			    .target_count = 1});
+	made_add(k, &(struct made_record){.seq = RECORDS + 3,
+			    .t_real = T0 + RECORDS + 3,
+			    .kind = "damage",
+			    .targets = &damaged,
+			    .target_count = 1});
 }
 
 static int set_up(void **state)
 {
-	if (kit_set_up(state) < 0)
+	struct made *k;
+
+	if (made_set_up(state) < 0)
 		return -1;
-
-	struct kit *k = *state;
-	struct ledger *l = kit_open(k->path);
-
+	k = *state;
+	for (int i = 1; i <= 3; i++)
+		made_process(k, &(struct made_process){.id = i,
+					.parent = i - 1,
+					.pid = PID - 3 + i,
+					.comm = "some tool"});
+	made_sql(k, "BEGIN");
 	for (int i = 1; i <= RECORDS; i++)
-		add(l, i);
-	add_odd_ones(l);
-	ledger_close(l);
+		add_as(k, i, i);
+	add_odd_ones(k);
+	made_sql(k, "COMMIT");
 	return 0;
 }
 
@@ -110,7 +123,7 @@ struct filter_case {
 };
 
 static const struct filter_case by_record[] = {
-	{"all", {0}, WHOLE},
+	{"all", {0}, RECORDS + 3},
 	{"op", {.ops = OP(LEDGER_UNLINK)}, RECORDS / 2},
 	{"two ops", {.ops = OP(LEDGER_UNLINK) | OP(LEDGER_RENAME)},
 		RECORDS / 2 + 1},
@@ -136,10 +149,10 @@ static const struct filter_case by_record[] = {
 	{"uid", {.has_uid = true, .uid = 3}, RECORDS / 5},
 	{"uid 0", {.has_uid = true}, RECORDS / 5 + 2},
 	{"no such pid", {.pid = 1}, 0},
-	{"part of comm", {.comm = "test"}, 0},
+	{"part of comm", {.comm = "some"}, 0},
 	{"past", {.until = 1}, 0},
 	{"future", {.since = INT64_MAX}, 0},
-	{"always", {.since = 1, .until = INT64_MAX}, WHOLE},
+	{"always", {.since = 1, .until = INT64_MAX}, RECORDS + 3},
 	{"several",
 		{.under = "/d1",
 			.ops = OP(LEDGER_OPEN),
@@ -166,12 +179,12 @@ static void try_filter(struct query *q, const struct filter_case *c)
 static void test_filters(void **state)
 {
 	const struct filter_case by_process[] = {
-		{"pid", {.pid = getpid()}, RECORDS / 4 * 3},
-		{"comm", {.comm = program_invocation_short_name},
-			RECORDS / 4 * 3},
+		{"pid", {.pid = PID}, RECORDS / 4 * 3},
+		{"thread", {.pid = PID + 1}, RECORDS / 4 * 3},
+		{"comm", {.comm = "some tool"}, RECORDS / 4 * 3},
 	};
-	struct kit *f = *state;
-	struct query *q = kit_query(f->path);
+	struct made *k = *state;
+	struct query *q = made_query(k);
 
 	for (size_t i = 0; i < ARRAY_LEN(by_record); i++)
 		try_filter(q, &by_record[i]);
@@ -183,22 +196,23 @@ static void test_filters(void **state)
 static void test_last(void **state)
 {
 	const struct query_filter all = {0}, opens = {.ops = OP(LEDGER_OPEN)};
-	struct kit *f = *state;
-	struct query *q = kit_query(f->path);
+	struct made *k = *state;
+	struct query *q = made_query(k);
 	struct found got = find(q, &all, QUERY_FORWARD, 5);
 
 	assert_int_equal(got.count, 5);
-	assert_int_equal(got.last, WHOLE);
+	assert_int_equal(got.last, RECORDS + 3);
 	got = find(q, &all, QUERY_BACKWARD, 5);
 	assert_int_equal(got.count, 5);
-	assert_int_equal(got.first, WHOLE);
-	assert_int_equal(got.last, WHOLE - 4);
+	assert_int_equal(got.first, RECORDS + 3);
+	assert_int_equal(got.last, RECORDS - 1);
 	got = find(q, &opens, QUERY_FORWARD, 3);
 	assert_int_equal(got.count, 3);
-	assert_int_equal(got.first, WHOLE - 6);
-	assert_int_equal(got.last, WHOLE - 2);
+	assert_int_equal(got.first, RECORDS - 2);
+	assert_int_equal(got.last, RECORDS + 2);
 	assert_int_equal(find(q, &opens, QUERY_FORWARD, 0).count, 0);
-	assert_int_equal(find(q, &all, QUERY_FORWARD, INT64_MAX).count, WHOLE);
+	assert_int_equal(
+		find(q, &all, QUERY_FORWARD, INT64_MAX).count, RECORDS + 3);
 	query_close(q);
 }
 
@@ -206,60 +220,70 @@ static void test_last(void **state)
 
 static void test_follow(void **state)
 {
-	const struct query_filter opens = {.ops = OP(LEDGER_OPEN)};
-	struct kit *f = *state;
-	struct ledger *l = kit_open(f->path);
-	struct query *q = kit_query(f->path);
+	const struct query_filter opens = {
+		.ops = OP(LEDGER_OPEN), .closed = true};
+	struct made *k = *state;
+	struct query *q = made_query(k);
+	int64_t seq = RECORDS + 3;
 
 	assert_int_equal(
 		find(q, &opens, QUERY_FORWARD, -1).count, RECORDS / 2 + 1);
 	assert_int_equal(query_more(q), 0);
-	add(l, 1000);
+	add_as(k, ++seq, 1000);
 	assert_int_equal(query_more(q), 1);
 	assert_int_equal(read_on(q).count, 1);
 	assert_int_equal(query_more(q), 0);
 	for (int i = 0; i < 600; i++)
-		add(l, i);
+		add_as(k, ++seq, i);
 	assert_int_equal(query_more(q), 1);
 	assert_int_equal(read_on(q).count, 300);
 	/* What does not match is passed over, too. */
-	add(l, 1);
+	add_as(k, ++seq, 1);
 	assert_int_equal(query_more(q), 1);
 	assert_int_equal(read_on(q).count, 0);
 	assert_int_equal(query_more(q), 0);
+	query_close(q);
+}
 
-	/* A mount that ends and begins again is the same ledger. */
-	ledger_close(l);
-	l = kit_open(f->path);
-	add(l, 2);
+/* A process that comes while it is waited for is found by its name. */
+static void test_follow_new_process(void **state)
+{
+	const struct query_filter new = {.comm = "new", .closed = true};
+	const struct made_target t = {"/x", NULL, 1, 0, 0};
+	struct made *k = *state;
+	struct query *q = made_query(k);
+
+	assert_int_equal(find(q, &new, QUERY_FORWARD, -1).count, 0);
+	made_process(
+		k, &(struct made_process){.id = 4, .pid = 5000, .comm = "new"});
+	made_add(k, &(struct made_record){.seq = RECORDS + 4,
+			    .proc = 4,
+			    .targets = &t,
+			    .target_count = 1});
 	assert_int_equal(query_more(q), 1);
 	assert_int_equal(read_on(q).count, 1);
-	ledger_close(l);
 	query_close(q);
 }
 
 /* A reader in the middle of its rows holds no lock against a checkpoint. */
 static void test_holds_nothing(void **state)
 {
+	struct made *k = *state;
 	const struct query_filter all = {0};
-	struct kit *f = *state;
-	struct ledger *l = kit_open(f->path);
-	struct query *q = kit_query(f->path);
+	struct query *q = made_query(k);
 	const struct query_row *row;
-	struct db *db = NULL;
 	int64_t busy = 1;
 
-	add(l, 1);
 	assert_int_equal(query_start(q, &all, QUERY_FORWARD, -1), 0);
 	assert_int_equal(query_next(q, &row), 1);
-	assert_int_equal(db_open(f->path, 0, &db, NULL), 0);
+	add_as(k, RECORDS + 4, 1);
 	assert_int_equal(
-		db_exec_int(db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy), 0);
+		db_exec_int(k->db, "PRAGMA wal_checkpoint(TRUNCATE)", &busy),
+		0);
 	assert_int_equal(busy, 0);
-	db_close(db);
-	assert_int_equal(read_on(q).count, WHOLE + 1);
+	/* And what came meanwhile is not of this answer. */
+	assert_int_equal(read_on(q).count, RECORDS + 2);
 	query_close(q);
-	ledger_close(l);
 }
 
 /* ---- ancestors ---- */
@@ -269,15 +293,15 @@ static int count_ancestor(void *arg, const struct query_ancestor *a)
 	int *count = arg;
 
 	if (++*count == 1)
-		assert_int_equal(a->pid, getppid());
+		assert_int_equal(a->pid, PID - 1);
 	return *count == 100 ? -E2BIG : 0;
 }
 
 static void test_ancestors(void **state)
 {
-	const struct query_filter own = {.pid = getpid()};
-	struct kit *f = *state;
-	struct query *q = kit_query(f->path);
+	const struct query_filter own = {.pid = PID};
+	struct made *k = *state;
+	struct query *q = made_query(k);
 	const struct query_row *row;
 	int64_t proc;
 	int count = 0;
@@ -286,16 +310,12 @@ static void test_ancestors(void **state)
 	assert_int_equal(query_next(q, &row), 1);
 	proc = row->cell[QUERY_PROC_ID].number;
 	assert_int_equal(query_ancestors(q, proc, count_ancestor, &count), 0);
-	assert_true(count >= 1);
+	assert_int_equal(count, 2);
 	query_close(q);
 
 	/* A forged ring ends. */
-	struct db *db = NULL;
-
-	assert_int_equal(db_open(f->path, 0, &db, NULL), 0);
-	assert_int_equal(db_exec(db, "UPDATE proc SET parent_id = id"), 0);
-	db_close(db);
-	q = kit_query(f->path);
+	made_sql(k, "UPDATE proc SET parent_id = id");
+	q = made_query(k);
 	count = 1; /* the first one is not our parent now */
 	assert_int_equal(query_ancestors(q, proc, count_ancestor, &count), 0);
 	assert_int_equal(count, 17);
@@ -304,16 +324,16 @@ static void test_ancestors(void **state)
 
 /* ---- where nothing can be written ---- */
 
-static void kill_writer(const char *path)
+/* A killed writer leaves its log behind. */
+static void kill_writer(struct made *k)
 {
 	int status;
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct ledger *l = kit_open(path);
-
-		add(l, 1);
+		made_open(k);
+		add_as(k, RECORDS + 4, 1);
 		raise(SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -322,9 +342,9 @@ static void kill_writer(const char *path)
 
 static void test_read_only(void **state)
 {
-	const struct query_filter all = {0};
+	const struct query_filter all = {.closed = true};
 	const char *dir;
-	struct kit *f = *state;
+	struct made *k = *state;
 	char shm[SCRATCH_PATH];
 	struct query *q;
 
@@ -332,14 +352,15 @@ static void test_read_only(void **state)
 		print_message("skipped: a read-only mount needs root\n");
 		skip();
 	}
-	dir = f->scratch.path;
+	made_close(k);
+	dir = k->scratch.path;
 	/* Nothing but the ledger; then with the log that a killed writer has
 	 * left; then without that one's shared memory. */
 	for (int step = 0; step < 3; step++) {
 		if (step == 1)
-			kill_writer(f->path);
+			kill_writer(k);
 		if (step == 2)
-			assert_int_equal(unlink(scratch_name(&f->scratch,
+			assert_int_equal(unlink(scratch_name(&k->scratch,
 						 "ledger-shm", shm)),
 				0);
 		assert_int_equal(mount(dir, dir, NULL, MS_BIND, NULL), 0);
@@ -347,9 +368,9 @@ static void test_read_only(void **state)
 			mount(NULL, dir, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY,
 				NULL),
 			0);
-		q = kit_query(f->path);
+		q = made_query(k);
 		assert_int_equal(find(q, &all, QUERY_FORWARD, -1).count,
-			WHOLE + (step > 0 ? 2 : 0));
+			RECORDS + 3 + (step > 0));
 		assert_int_equal(query_more(q), 0);
 		query_close(q);
 		assert_int_equal(umount2(dir, 0), 0);
@@ -399,18 +420,19 @@ static void try_bytes(
 
 static void test_damage(void **state)
 {
-	struct kit *f = *state;
+	struct made *k = *state;
 	_cleanup_buf_ struct buf good = {0};
 	int read = 0;
 
-	read_file(f->path, &good);
-	try_bytes(&f->scratch, good.data, good.len, &read);
+	made_close(k);
+	read_file(k->path, &good);
+	try_bytes(&k->scratch, good.data, good.len, &read);
 	assert_int_equal(read, 1);
-	for (size_t len = 0; len < good.len; len += 509)
-		try_bytes(&f->scratch, good.data, len, &read);
-	for (size_t i = 0; i < good.len; i += 61) {
+	for (size_t len = 0; len < good.len; len += 2039)
+		try_bytes(&k->scratch, good.data, len, &read);
+	for (size_t i = 0; i < good.len; i += 239) {
 		good.data[i] ^= (char)(1 << i % 8);
-		try_bytes(&f->scratch, good.data, good.len, &read);
+		try_bytes(&k->scratch, good.data, good.len, &read);
 		good.data[i] ^= (char)(1 << i % 8);
 	}
 	/* Most flips are in values, which SQLite does not check. */
@@ -419,15 +441,15 @@ static void test_damage(void **state)
 
 static void test_no_ledger(void **state)
 {
-	struct kit *f = *state;
+	struct made *k = *state;
 	char path[SCRATCH_PATH];
 	struct query *q = NULL;
 	struct diag diag = {0};
 
 	assert_int_equal(
-		query_open(scratch_name(&f->scratch, "none", path), &q, &diag),
+		query_open(scratch_name(&k->scratch, "none", path), &q, &diag),
 		-ENOENT);
-	assert_int_equal(query_open(f->scratch.path, &q, &diag), -EBADMSG);
+	assert_int_equal(query_open(k->scratch.path, &q, &diag), -EBADMSG);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(query_open(path, &q, &diag), -EBADMSG);
 	assert_int_equal(query_open("/dev/null", &q, &diag), -EBADMSG);
@@ -435,11 +457,12 @@ static void test_no_ledger(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, kit_tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, made_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_filters),
 		TEST(test_last),
 		TEST(test_follow),
+		TEST(test_follow_new_process),
 		TEST(test_holds_nothing),
 		TEST(test_ancestors),
 		TEST(test_damage),
