@@ -216,10 +216,10 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 extern const struct command cmd_log_verify;
-extern const struct command cmd_log_prove;
-extern const struct command cmd_log_check_proof;
 extern const struct command cmd_log_report;
 extern const struct command cmd_log_summary;
+extern const struct command cmd_log_prove;
+extern const struct command cmd_log_check_proof;
 extern const struct command cmd_log_key;
 
 static const struct command *const subcommands[] = {
