@@ -248,7 +248,8 @@ int pending_read(struct pending *p, struct db *db, struct match *m)
 	int error = match_wants(m, QUERY_FOLD) ? find_ids(m, db, &ids) : 0;
 
 	if (error == 0 && ids.count > 0)
-		error = fetch_prepare(db, QUERY_FOLD, &r.record);
+		error = fetch_prepare(
+			db, QUERY_FOLD, m->filter.only, &r.record);
 	if (error == 0 && ids.count > 0)
 		error = db_prepare(db, SQL_TARGETS, &r.targets);
 	if (error == 0 && ids.count > 0)
