@@ -91,12 +91,12 @@ static int digest_ledger(const char *path, struct digest *ret)
 	return r;
 }
 
-static void fill(struct audit_kit *k)
+static void fill(struct audit_kit *k, unsigned count)
 {
 	audit_attempts(k, 5);
 	audit_sign(k);
 	audit_next_key(k);
-	audit_attempts(k, 255);
+	audit_attempts(k, count - 5);
 	audit_event(k, LEDGER_EVENT_UNMOUNT, "unmounted", 1);
 	audit_sign(k);
 	audit_close(k);
@@ -124,13 +124,13 @@ static unsigned damage(struct audit_kit *k, int fd, uint64_t at, uint8_t flip,
 	return !intact;
 }
 
-static void test_every_byte(void **state)
+/* Every step-th byte of a ledger with so many attempts. */
+static void damage_all(struct audit_kit *k, unsigned count, off_t step)
 {
-	struct audit_kit *k = *state;
 	struct digest good;
-	unsigned found = 0;
+	unsigned found = 0, tried = 0;
 
-	fill(k);
+	fill(k, count);
 	audit_must_be(k, VERIFY_NOTE);
 	assert_int_equal(digest_ledger(k->path, &good), 0);
 
