@@ -310,6 +310,8 @@ static void print_signed(const struct verify_result *s)
 		printf("; signed up to record %" PRIu64 " of %s",
 			s->signed_size, text);
 	}
+	if (s->writer && s->signed_size < s->records)
+		printf(", the others soon: the mount is there");
 	putchar('\n');
 }
 

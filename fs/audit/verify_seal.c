@@ -76,6 +76,9 @@ static void first_key(struct verify *v)
 	const struct note_key *want = v->opt->key;
 
 	v->trusted = true;
+	/* That it does not say its own was told; now the key says it. */
+	if (!v->ret->origin[0])
+		memcpy(v->ret->origin, v->key.name, sizeof(v->ret->origin));
 	v->ret->key_given = want != NULL;
 	if (note_key_print(want ? want : &v->key, v->ret->key) < 0)
 		v->ret->key[0] = '\0'; /* only shown */

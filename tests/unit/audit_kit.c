@@ -79,6 +79,7 @@ static void make_pages(struct audit_kit *k, const char *sql)
 
 static int set_up(void **state, const char *sql)
 {
+	const struct store_options opt = {0};
 	struct audit_kit *k = calloc(1, sizeof(*k));
 	struct diag diag = {0};
 
@@ -88,8 +89,7 @@ static int set_up(void **state, const char *sql)
 	(void)scratch_name(&k->scratch, "ledger-key", k->keyfile);
 	*state = k;
 	make_pages(k, sql);
-	check(store_open(k->path, &(struct store_options){0}, &k->store, &diag),
-		"open", diag.text);
+	check(store_open(k->path, &opt, &k->store, &diag), "open", diag.text);
 	k->now = store_now(); /* as of the mount's row */
 	for (size_t i = 0; i < ARRAY_LEN(k->procs); i++)
 		k->procs[i] =
