@@ -282,9 +282,15 @@ static int run(const struct command *self, int argc, char **argv)
 	return code;
 }
 
+extern const struct command cmd_log_verify;
+extern const struct command cmd_log_prove;
+extern const struct command cmd_log_check_proof;
 extern const struct command cmd_log_key;
 
 static const struct command *const subcommands[] = {
+	&cmd_log_verify,
+	&cmd_log_prove,
+	&cmd_log_check_proof,
 	&cmd_log_key,
 	NULL,
 };

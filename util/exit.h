@@ -20,6 +20,14 @@ enum exit_code {
 	EXIT_SYSTEM = 6,      /* no such file, full disk, no memory, ... */
 	EXIT_CHANGED = 7,     /* a file changed while it was read */
 	EXIT_MOUNT = 8,	      /* the mount point is unsuitable or busy */
+
+	/* What is wrong with a ledger: 'stele log verify'. */
+	EXIT_LEDGER_EDITED = 20,
+	EXIT_LEDGER_TRUNCATED = 21,
+	EXIT_LEDGER_ROLLED_BACK = 22,
+	EXIT_LEDGER_FORKED = 23,
+	EXIT_LEDGER_NOT_SIGNED = 24,
+	EXIT_LEDGER_CRASHED = 25,
 };
 
 /* -EBADMSG: INPUT, -EOPNOTSUPP: UNSUPPORTED, -EACCES and -EPERM: DENIED,

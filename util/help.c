@@ -77,7 +77,7 @@ static void wrap_words(
 	putc('\n', f);
 }
 
-static void wrap(FILE *f, const char *text, int at, int indent)
+void help_wrap(FILE *f, const char *text, int at, int indent)
 {
 	wrap_words(f, text, text + strlen(text), at, indent);
 }
@@ -118,7 +118,7 @@ static void row(FILE *f, const char *left, const char *right)
 		at = 0;
 	}
 	fprintf(f, "%*s", COLUMN - at, "");
-	wrap(f, right, COLUMN, COLUMN);
+	help_wrap(f, right, COLUMN, COLUMN);
 }
 
 static void print_option(FILE *f, const struct opt *o)
@@ -141,7 +141,7 @@ static void print_exit_list(FILE *f, const struct help_exit *list)
 	for (const struct help_exit *e = list; e && e->meaning; e++) {
 		int at = fprintf(f, "%3d  ", e->code);
 
-		wrap(f, e->meaning, at, at);
+		help_wrap(f, e->meaning, at, at);
 	}
 }
 
@@ -177,7 +177,7 @@ void help_command(FILE *f, const struct command *cmd)
 		heading(f, "EXAMPLES");
 	for (const struct example *e = cmd->examples; e && e->command; e++) {
 		fprintf(f, "  %s%s%s\n      ", bold(f), e->command, plain(f));
-		wrap(f, e->what, 6, 6);
+		help_wrap(f, e->what, 6, 6);
 	}
 	heading(f, "EXIT STATUS");
 	print_exit_list(f, help_exits);
@@ -189,12 +189,12 @@ void help_overview(FILE *f)
 	fprintf(f, "%sstele%s - immutable images that record refused writes\n",
 		bold(f), plain(f));
 	fputs("\nusage: stele COMMAND [OPTION...] [ARGUMENT...]\n\n", f);
-	wrap(f, help_about, 0, 0);
+	help_wrap(f, help_about, 0, 0);
 
 	heading(f, "COMMANDS");
 	for (const struct command *const *c = commands; *c; c++) {
 		fprintf(f, "  %s%-8s%s  ", bold(f), (*c)->name, plain(f));
-		wrap(f, (*c)->summary, 12, 12);
+		help_wrap(f, (*c)->summary, 12, 12);
 	}
 
 	heading(f, "FIRST STEPS");

@@ -14,6 +14,10 @@ void help_overview(FILE *f);
 /* What `stele COMMAND --help` prints. */
 void help_command(FILE *f, const struct command *cmd);
 
+/* Print a paragraph that begins in column `at`, its further lines indented by
+ * `indent`. */
+void help_wrap(FILE *f, const char *text, int at, int indent);
+
 /* The meaning of exit codes, in the order of their numbers. */
 struct help_exit {
 	int code;

@@ -9,48 +9,12 @@
 #include <unistd.h>
 
 #include "fs/base/cleanup.h"
+#include "fs/base/utf8.h"
 #include "util/out_pager.h"
-
-/* Bytes of the well-formed UTF-8 sequence at s, 0 when there is none; its code
- * point in *ret. No overlong forms, no surrogates, nothing past U+10FFFF. */
-static size_t utf8_decode(const unsigned char *s, size_t len, uint32_t *ret)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t need = s[0] < 0x80   ? 1
-		      : s[0] < 0xc2 ? 0
-		      : s[0] < 0xe0 ? 2
-		      : s[0] < 0xf0 ? 3
-		      : s[0] < 0xf5 ? 4
-				    : 0;
-	uint32_t c;
-
-	if (need == 0 || need > len)
-		return 0;
-	c = need == 1 ? s[0] : s[0] & (0x7fu >> need);
-	for (size_t i = 1; i < need; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if (c < least[need] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff)
-		return 0;
-	*ret = c;
-	return need;
-}
 
 bool out_is_utf8(const char *bytes, size_t len)
 {
-	const unsigned char *s = (const unsigned char *)bytes;
-
-	for (size_t i = 0; i < len;) {
-		uint32_t c;
-		size_t n = utf8_decode(s + i, len - i, &c);
-
-		if (n == 0)
-			return false;
-		i += n;
-	}
-	return true;
+	return utf8_is_valid(bytes, len);
 }
 
 /* Would it move the cursor, end a line or change the reading direction? */
@@ -89,7 +53,7 @@ static size_t show(
 	const unsigned char *s, size_t len, char *ret, size_t *ret_len)
 {
 	uint32_t c;
-	size_t n = utf8_decode(s, len, &c);
+	size_t n = utf8_decode((const char *)s, len, &c);
 
 	*ret_len = 0;
 	if (n > 0 && !is_forging(c)) {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "fs/ledger/record.h"
 #include "fs/seal/merkle.h"
 
 enum { SQL_MAX = 4096 };
@@ -19,7 +20,7 @@ struct cursor {
 };
 
 struct rows {
-	struct refs *refs; /* borrowed */
+	struct digests *digests; /* borrowed */
 	struct hasher *hasher;
 	struct record record;
 	struct cursor attempt, event;
@@ -66,13 +67,13 @@ static int prepare(struct db *db, struct cursor *c, char table)
 	return r < 0 ? r : db_prepare(db, sql.data, &c->stmt);
 }
 
-int rows_new(struct db *db, struct refs *refs, struct rows **ret)
+int rows_new(struct db *db, struct digests *digests, struct rows **ret)
 {
 	_cleanup_(rows_free) struct rows *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;
-	r->refs = refs;
+	r->digests = digests;
 	record_init(&r->record);
 	r->hasher = hasher_new();
 
@@ -142,9 +143,7 @@ static struct row get(const struct cursor *c)
 	};
 
 	if (c->table == 'a') {
-		row.refers.has_proc = !db_is_null(s, c->proc);
 		row.refers.proc = db_int(s, c->proc);
-		row.refers.has_ino = !db_is_null(s, c->ino);
 		row.refers.ino = db_int(s, c->ino);
 	} else {
 		get_bytes(s, c->kind, &row.kind, &row.kind_len);
@@ -153,17 +152,40 @@ static struct row get(const struct cursor *c)
 	return row;
 }
 
+/* Behind the columns, the digests of what the row refers to. */
+static int refer(struct rows *r, char table, const struct row_refers *to)
+{
+	struct digest d;
+	int e = digests_mount(r->digests, to->mount, &d);
+
+	if (e < 0)
+		return e;
+	record_refer(&r->record, &d);
+	if (table == 'e')
+		return 0;
+	if (to->proc)
+		e = digests_proc(r->digests, to->proc, &d);
+	if (e < 0)
+		return e;
+	record_refer(&r->record, to->proc ? &d : NULL);
+	if (to->ino)
+		e = digests_node(r->digests, to->mount, to->ino, &d);
+	if (e < 0)
+		return e;
+	record_refer(&r->record, to->ino ? &d : NULL);
+	return 0;
+}
+
 /* The leaf of a row. 0 or -errno; what can be no record of ours has none. */
 static int hash(struct rows *r, const struct cursor *c, struct row *row)
 {
 	int e;
 
 	record_read(&r->record, c->table, c->stmt, 0, c->columns);
-	e = refs_complete(r->refs, &r->record, c->table, &row->refers);
-	if (e <= 0)
-		return e;
-	e = record_end(&r->record);
-	if (e == -EBADMSG || e == -E2BIG)
+	e = refer(r, c->table, &row->refers);
+	if (e == 0)
+		e = record_end(&r->record);
+	if (e == -EBADMSG || e == -ENOENT || e == -E2BIG)
 		return 0;
 	if (e < 0)
 		return e;

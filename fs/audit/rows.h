@@ -7,9 +7,20 @@
 #ifndef FS_AUDIT_ROWS_H
 #define FS_AUDIT_ROWS_H
 
-#include "fs/audit/refs.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fs/base/buf.h"
+#include "fs/codec/digest.h"
+#include "fs/db/db.h"
+#include "fs/ledger/digests.h"
 
 struct rows;
+
+/* Which rows a record refers to; 0: none. */
+struct row_refers {
+	int64_t mount, proc, ino;
+};
 
 struct row {
 	int64_t seq;
@@ -19,17 +30,18 @@ struct row {
 			* there is no leaf */
 	struct digest leaf;
 	int64_t t_real, t_boot;
-	int64_t count;	       /* attempts that it stands for; of an event: its
-				* column */
-	struct refs_of refers; /* what it refers to */
-	const char *kind;      /* of an event, else NULL; may be any bytes */
+	int64_t count; /* attempts that it stands for; of an event: its
+			* column */
+	struct row_refers refers;
+	const char *kind; /* of an event, else NULL; may be any bytes */
 	size_t kind_len;
 	const char *text; /* of an event */
 	size_t text_len;
 };
 
-/* refs is borrowed. 0 or -errno. */
-int rows_new(struct db *db, struct refs *refs, struct rows **ret) must_check;
+/* digests is borrowed, as is the database. 0 or -errno. */
+int rows_new(
+	struct db *db, struct digests *digests, struct rows **ret) must_check;
 void rows_free(struct rows *r); /* NULL is allowed */
 DEFINE_CLEANUP(rows_free, struct rows *);
 

@@ -33,11 +33,12 @@
 #include "fs/codec/digest.h"
 #include "fs/codec/sign.h"
 
-#define NOTE_MAX 4096 /* bytes of a whole note */
-#define NOTE_ORIGIN_MAX                                                   \
-	255		 /* bytes; no space, no '+', no control character \
-			  */
-#define NOTE_KEY_MAX 384 /* bytes of a VKEY with its NUL */
+/* Bytes of a whole note: room for 16 witnesses beside us, as C2SP wants. */
+#define NOTE_MAX 4096
+/* Bytes of an origin, which has no space, '+' or control character. */
+#define NOTE_ORIGIN_MAX 255
+/* Bytes of a VKEY with its NUL. */
+#define NOTE_KEY_MAX 384
 
 struct note_key {
 	char name[NOTE_ORIGIN_MAX + 1];

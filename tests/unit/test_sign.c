@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ed25519 against the vectors of RFC 8032, section 7.1, and damaged. */
-#include <assert.h>
 #include <string.h>
 
 #include "fs/codec/sign.h"
@@ -48,9 +47,9 @@ static size_t unhex(const char *text, uint8_t *ret, size_t max)
 {
 	size_t len = strlen(text) / 2;
 
-	assert(len <= max && strlen(text) == 2 * len);
+	assert_true(len <= max && strlen(text) == 2 * len);
 	for (size_t i = 0; i < len; i++)
-		assert(sscanf(text + 2 * i, "%2hhx", &ret[i]) == 1);
+		assert_int_equal(sscanf(text + 2 * i, "%2hhx", &ret[i]), 1);
 	return len;
 }
 
