@@ -474,10 +474,12 @@ static void end_mount(struct ledger *l)
 		r = store_commit(l->store);
 	/* A disk that is still full: the mount stays without an end, as after
 	 * a crash. */
-	if (r < 0)
+	if (r < 0) {
 		store_abort(l->store);
-	else
-		full_settled(l->full);
+		return;
+	}
+	l->lost = (struct lost){0};
+	full_settled(l->full);
 }
 
 void ledger_close(struct ledger *l)

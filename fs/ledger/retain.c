@@ -7,6 +7,7 @@
 
 #include "fs/db/db.h"
 #include "fs/ledger/claim.h"
+#include "fs/ledger/start.h"
 #include "fs/ledger/store_internal.h"
 #include "fs/ledger/work.h"
 
@@ -266,11 +267,18 @@ int retain_prune(const char *path, int64_t before, struct retain_done *ret,
 	_cleanup_(store_close) struct store *s = NULL;
 	struct retain_done sum = {0};
 	struct claim claim = {.lock = -1};
+	struct store_options opt = {0};
+	struct start found = {0};
 	int r = claim_init(&claim, path, diag);
 
 	if (r < 0)
 		return r;
-	r = store_open(claim.path, 0, &s, diag);
+	/* What is removed can't be looked at any more. */
+	r = start_check(claim.path, false, &found, diag);
+	opt.mend = found.mend;
+	start_done(&found);
+	if (r == 0)
+		r = store_open(claim.path, &opt, &s, diag);
 	if (r == 0) {
 		r = resume_mount(s);
 		if (r == 0 && s->mount)

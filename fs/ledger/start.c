@@ -221,7 +221,7 @@ static void check_key(struct check *c)
 	if (!s->has_key)
 		find(c, START_NO_KEY, "its key file %s-key is missing",
 			c->path);
-	else if (strcmp(s->key.origin, s->origin) != 0)
+	else if (*s->origin && strcmp(s->key.origin, s->origin) != 0)
 		find(c, START_OTHER_KEY,
 			"its key file is that of another ledger, %s",
 			s->key.origin);
@@ -431,7 +431,8 @@ static int is_empty(struct check *c, bool *ret)
 		"SELECT EXISTS(SELECT 1 FROM epoch)"
 		" + EXISTS(SELECT 1 FROM checkpoint)"
 		" + EXISTS(SELECT 1 FROM tile)"
-		" + EXISTS(SELECT 1 FROM attempt) + EXISTS(SELECT 1 FROM event)",
+		" + EXISTS(SELECT 1 FROM attempt)"
+		" + EXISTS(SELECT 1 FROM event)",
 		&rows);
 
 	*ret = r == 0 && rows == 0;
