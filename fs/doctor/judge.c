@@ -117,44 +117,46 @@ static int add_format(struct buf *b, const char *format, va_list ap)
 	return r;
 }
 
-/* pid: of a process in the namespace where it shall run; 0: here. */
-static void mend(struct judge *j, pid_t pid, const char *format, va_list ap)
+/* The command of the last finding; r: how making it went so far. */
+static void keep_command(struct judge *j, struct buf *b, int r)
 {
-	_cleanup_buf_ struct buf b = {.max = COMMAND_MAX};
-	int r = 0;
-
-	if (j->error < 0)
-		return;
-	/* -p, as the /proc of a container knows its own processes only. */
-	if (pid)
-		r = buf_printf(&b, "nsenter -t %d -m -p ", (int)pid);
 	if (r == 0)
-		r = add_format(&b, format, ap);
-	if (r == 0)
-		r = buf_add(&b, "", 1);
+		r = buf_add(b, "", 1);
 	if (r < 0)
 		j->error = r;
 	else
 		j->findings->all[j->findings->count - 1].command =
-			take_ptr(b.data);
+			take_ptr(b->data);
 }
 
 void judge_mend(struct judge *j, const char *format, ...)
 {
+	_cleanup_buf_ struct buf b = {.max = COMMAND_MAX};
 	va_list ap;
 
+	if (j->error < 0)
+		return;
 	va_start(ap, format);
-	mend(j, 0, format, ap);
+	keep_command(j, &b, add_format(&b, format, ap));
 	va_end(ap);
 }
 
-void judge_mend_there(
-	struct judge *j, const struct doctor_seen *s, const char *format, ...)
+/* Not nsenter, which would run as root a program that the container has. */
+void judge_mend_there(struct judge *j, const struct doctor_seen *s,
+	const char *program, const char *format, ...)
 {
+	_cleanup_buf_ struct buf b = {.max = COMMAND_MAX};
 	va_list ap;
 
+	if (j->error < 0)
+		return;
+
+	int r = buf_printf(&b, "%s ", program);
+
+	if (r == 0 && !s->here)
+		r = buf_printf(&b, "-N %d ", (int)s->pid);
 	va_start(ap, format);
-	mend(j, s->here ? 0 : s->pid, format, ap);
+	keep_command(j, &b, r < 0 ? r : add_format(&b, format, ap));
 	va_end(ap);
 }
 
@@ -194,15 +196,7 @@ void judge_mend_anew(struct judge *j, const struct judge_anew *how)
 	if (!all.ledger && m->store.ledger && !m->store.in_place)
 		all.ledger = m->store.ledger;
 
-	int r = add_anew(&b, &m->seen[0], &all);
-
-	if (r == 0)
-		r = buf_add(&b, "", 1);
-	if (r < 0)
-		j->error = r;
-	else
-		j->findings->all[j->findings->count - 1].command =
-			take_ptr(b.data);
+	keep_command(j, &b, add_anew(&b, &m->seen[0], &all));
 }
 
 /* ---- findings ---- */

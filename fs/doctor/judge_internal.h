@@ -26,9 +26,9 @@ void judge_add(struct judge *j, const struct judge_kind *kind, const char *what,
  * one word of a shell, whatever it holds; the format knows %s and %% only.
  */
 void judge_mend(struct judge *j, const char *format, ...) format_like(2, 3);
-/* The same in the mount namespace where this is seen. */
+/* The same by mount or umount in the mount namespace where this is seen. */
 void judge_mend_there(struct judge *j, const struct doctor_seen *s,
-	const char *format, ...) format_like(3, 4);
+	const char *program, const char *format, ...) format_like(4, 5);
 
 /* Of one mount wherever it is seen, of its daemon, of its ledger. */
 void judge_mount(struct judge *j);

@@ -28,23 +28,42 @@ static struct place place_of(const struct judge *j, const struct doctor_seen *s)
 	return p;
 }
 
+/* How it is mounted, but for writing; all is said, since what is not said mount
+ * may take away. */
+static void options_for_writing(
+	const struct mountinfo *m, const char *first, char *ret, size_t room)
+{
+	static const char *const words[] = {"nosuid", "nodev", "noexec",
+		"noatime", "nodiratime", "relatime", "nosymfollow"};
+	size_t used = (size_t)snprintf(ret, room, "%s,rw", first);
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (mountinfo_has(m->options, words[i]))
+			used += (size_t)snprintf(
+				ret + used, room - used, ",%s", words[i]);
+	}
+}
+
 static void judge_read_only(struct judge *j, const struct doctor_seen *s)
 {
 	static const struct judge_kind kind = {DOCTOR_BLIND, "read-only",
 		"The kernel refuses writes there before it asks us: they are "
 		"not recorded. The image is immutable without it."};
+	bool whole = mountinfo_has(s->m.super, "ro");
 	struct place at = place_of(j, s);
+	char options[128];
 
-	if (mountinfo_has(s->m.super, "ro")) {
-		if (s != j->mount->seen)
-			return; /* the same everywhere */
+	if (whole && s != j->mount->seen)
+		return; /* the same everywhere */
+	if (!whole && !mountinfo_has(s->m.options, "ro"))
+		return;
+	options_for_writing(&s->m, whole ? "remount" : "remount,bind", options,
+		sizeof(options));
+	if (whole)
 		judge_add(j, &kind, "the whole file system is read-only");
-		judge_mend_there(j, s, "mount -i -o remount,rw %s", s->m.dir);
-	} else if (mountinfo_has(s->m.options, "ro")) {
+	else
 		judge_add(j, &kind, "mounted read-only%s", at.text);
-		judge_mend_there(
-			j, s, "mount -i -o remount,bind,rw %s", s->m.dir);
-	}
+	judge_mend_there(j, s, "mount", "-i -o %s %s", options, s->m.dir);
 }
 
 static void judge_cover(struct judge *j, const struct doctor_seen *s)
@@ -58,7 +77,7 @@ static void judge_cover(struct judge *j, const struct doctor_seen *s)
 		return;
 	judge_add(j, &kind, "another mount lies above it, on %s%s", s->cover,
 		at.text);
-	judge_mend_there(j, s, "umount %s", s->cover);
+	judge_mend_there(j, s, "umount", "%s", s->cover);
 }
 
 static void judge_dead(struct judge *j, const struct doctor_seen *s)
@@ -72,7 +91,7 @@ static void judge_dead(struct judge *j, const struct doctor_seen *s)
 	if (s->here)
 		judge_mend(j, "stele umount --lazy %s", s->m.dir);
 	else
-		judge_mend_there(j, s, "umount -l %s", s->m.dir);
+		judge_mend_there(j, s, "umount", "-l %s", s->m.dir);
 }
 
 static void judge_stuck(struct judge *j)

@@ -197,7 +197,7 @@ int doctor_look(const struct doctor_look *how, struct doctor_facts *ret,
 	for (size_t i = 0; r == 0 && i < f.mount_count; i++)
 		r = look_mount(&f.mounts[i], how, &d);
 	if (r == 0 && how->ledgers)
-		r = look_litter(&f, how->ledgers);
+		r = look_litter(&f, &d, how->ledgers);
 	if (how->only)
 		keep_litter(&f);
 	if (r == 0)

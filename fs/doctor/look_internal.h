@@ -21,7 +21,8 @@ int look_processes(struct doctor_facts *f, struct look_daemons *d) must_check;
 
 /* What can't be had stays unknown. 0 or -ENOMEM. */
 int look_store(struct doctor_store *s) must_check;
-int look_litter(struct doctor_facts *f, const char *folder) must_check;
+int look_litter(struct doctor_facts *f, const struct look_daemons *d,
+	const char *folder) must_check;
 int look_machine(struct doctor_machine *m) must_check;
 
 /* Make room for one more element of a growing array; NULL: no memory. */

@@ -173,6 +173,7 @@ static int read_space(struct scan *s, pid_t pid, uint64_t ns)
 static int scan_space(struct scan *s, pid_t pid)
 {
 	uint64_t ns = read_ns(pid, "ns/mnt");
+	char root[PATH_MAX];
 
 	if (!ns) {
 		s->f->machine.unseen += errno == EACCES;
@@ -182,6 +183,10 @@ static int scan_space(struct scan *s, pid_t pid)
 		if (s->spaces.all[i] == ns)
 			return 0;
 	}
+	/* After a chroot it is told of the mounts below only. */
+	if (pid != getpid() && read_link(pid, "root", root) &&
+		strcmp(root, "/") != 0)
+		return 0;
 
 	int r = read_space(s, pid, ns);
 

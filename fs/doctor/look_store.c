@@ -10,6 +10,9 @@
 #include "fs/base/mountinfo.h"
 #include "fs/doctor/look_internal.h"
 
+/* At the list of locks, before one is believed to be free. */
+#define LOOKS 3
+
 /* ---- the ledger of a mount ---- */
 
 static int look_fs(struct doctor_store *s)
@@ -44,30 +47,51 @@ static void look_file(struct doctor_store *s)
 		s->key_mode = st.st_mode & 07777;
 }
 
-int look_store(struct doctor_store *s)
+bool doctor_is_remote(const char *fstype)
 {
-	const char *slash = s->ledger ? strrchr(s->ledger, '/') : NULL;
+	static const char *const remote[] = {"nfs", "nfs4", "cifs", "smb3",
+		"ceph", "afs", "coda", "9p", "ocfs2", "gfs2", "lustre",
+		"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone",
+		"fuse.gcsfuse", "fuse.ceph-fuse"};
+
+	for (size_t i = 0; i < ARRAY_LEN(remote); i++) {
+		if (strcmp(fstype, remote[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void look_room(struct doctor_store *s)
+{
 	struct statfs st;
 
-	if (!slash)
-		return 0;
-	s->folder = slash == s->ledger
-			    ? strdup("/")
-			    : strndup(s->ledger, (size_t)(slash - s->ledger));
-	if (!s->folder)
-		return -ENOMEM;
-	look_file(s);
 	if (statfs(s->folder, &st) < 0)
-		return 0;
-	s->known = true;
-	s->magic = (uint32_t)st.f_type;
+		return;
 	s->bytes = (uint64_t)st.f_blocks * (uint64_t)st.f_frsize;
 	s->free = (uint64_t)st.f_bavail * (uint64_t)st.f_frsize;
 	/* Only whether there are any: this one there is not. */
 	s->knows_xattrs = true;
 	s->has_xattrs = getxattr(s->folder, "user.stele", NULL, 0) >= 0 ||
 			errno != EOPNOTSUPP;
-	return look_fs(s);
+}
+
+int look_store(struct doctor_store *s)
+{
+	const char *slash = s->ledger ? strrchr(s->ledger, '/') : NULL;
+
+	if (!slash)
+		return 0;
+	s->folder = slash == s->ledger
+			    ? strdup("/")
+			    : strndup(s->ledger, (size_t)(slash - s->ledger));
+
+	int r = s->folder ? look_fs(s) : -ENOMEM;
+
+	if (r < 0 || (s->fstype && doctor_is_remote(s->fstype)))
+		return r;
+	look_file(s);
+	look_room(s);
+	return 0;
 }
 
 /* ---- litter ---- */
@@ -92,19 +116,16 @@ static bool ends_with(const char *name, const char *end)
 	return len > n && strcmp(name + len - n, end) == 0;
 }
 
-/*
- * Taking the lock to see whether somebody has it would stop a mount that begins
- * in that moment. So the kernel's list is read; it numbers devices in its own
- * way, and an inode that only looks the same is one lock too many believed in.
- */
-static bool is_held(uint64_t ino)
+/* Whether the kernel's list has a lock on such an inode. 1, 0 or -errno. */
+static int find_lock(uint64_t ino)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/locks", "re");
 	_cleanup_free_ char *line = NULL;
 	size_t room = 0;
 
 	if (!f)
-		return true;
+		return -errno;
+	(void)setvbuf(f, NULL, _IOFBF, 1 << 16); /* only fewer reads */
 	while (getline(&line, &room, f) > 0) {
 		const char *at = strstr(line, "FLOCK ");
 		uint64_t held;
@@ -113,12 +134,46 @@ static bool is_held(uint64_t ino)
 			sscanf(at, "FLOCK %*s %*s %*d %*x:%*x:%" SCNu64,
 				&held) == 1 &&
 			held == ino)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * Taking the lock to see whether somebody has it would stop a mount that begins
+ * in that moment. So the kernel's list is read; it numbers devices in its own
+ * way, and an inode that only looks the same is one lock too many believed in.
+ * It comes a page at a time, and when locks go meanwhile, others are left out:
+ * one look is not enough.
+ */
+static bool is_held(uint64_t ino)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		if (find_lock(ino) != 0)
 			return true;
 	}
 	return false;
 }
 
-static int look_lock(struct doctor_facts *f, const char *ledger)
+/* A daemon that was seen has it open. */
+static bool is_written(const struct doctor_facts *f,
+	const struct look_daemons *d, const char *ledger)
+{
+	for (size_t i = 0; i < f->mount_count; i++) {
+		const char *open = f->mounts[i].daemon.ledger;
+
+		if (open && strcmp(open, ledger) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < d->count; i++) {
+		if (d->all[i].ledger && strcmp(d->all[i].ledger, ledger) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int look_lock(struct doctor_facts *f, const struct look_daemons *d,
+	const char *ledger)
 {
 	_cleanup_free_ char *path = NULL;
 	struct stat st;
@@ -127,26 +182,28 @@ static int look_lock(struct doctor_facts *f, const char *ledger)
 		path = NULL;
 		return -ENOMEM;
 	}
-	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode) || is_held(st.st_ino))
+	if (is_written(f, d, ledger) || lstat(path, &st) < 0 ||
+		!S_ISREG(st.st_mode) || is_held(st.st_ino))
 		return 0;
 	return add_litter(f, &path, false);
 }
 
 /* A ledger or the link to one: with its lock, wherever it lies. */
-static int look_ledger(struct doctor_facts *f, char **path)
+static int look_ledger(
+	struct doctor_facts *f, const struct look_daemons *d, char **path)
 {
 	_cleanup_free_ char *real = realpath(*path, NULL);
 	struct stat st;
 
 	if (real)
-		return look_lock(f, real);
+		return look_lock(f, d, real);
 	if (errno == ENOENT && lstat(*path, &st) == 0 && S_ISLNK(st.st_mode))
 		return add_litter(f, path, true);
 	return 0;
 }
 
-static int look_entry(
-	struct doctor_facts *f, const char *folder, const char *name)
+static int look_entry(struct doctor_facts *f, const struct look_daemons *d,
+	const char *folder, const char *name)
 {
 	_cleanup_free_ char *path = NULL;
 
@@ -156,17 +213,18 @@ static int look_entry(
 		path = NULL;
 		return -ENOMEM;
 	}
-	return look_ledger(f, &path);
+	return look_ledger(f, d, &path);
 }
 
-int look_litter(struct doctor_facts *f, const char *folder)
+int look_litter(struct doctor_facts *f, const struct look_daemons *d,
+	const char *folder)
 {
 	_cleanup_closedir_ DIR *dir = opendir(folder);
 	struct dirent *e;
 	int r = 0;
 
 	while (r == 0 && dir && (e = readdir(dir)))
-		r = look_entry(f, folder, e->d_name);
+		r = look_entry(f, d, folder, e->d_name);
 	return r;
 }
 

@@ -188,3 +188,36 @@ def test_files_of_root_keep_their_owner(user, scratch):
     assert user.ok("stat", "-c", "%u:%g", "mnt/secret") == "0:0\n"
     assert "Permission denied" in user.run("cat", "mnt/secret").stderr
     user.stele("umount", "mnt")
+
+
+def doctor(user, *words):
+    done = user.run(user.binary, "doctor", "--json", *words)
+    assert done.stderr == ""
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_doctor(mounted):
+    """Their own mount, with their own rights: what others cannot enter is said,
+    and what is dead is cleaned by fusermount3."""
+    user = mounted
+    where = os.path.join(user.home, "mnt")
+    found, = [f for f in doctor(user, "mnt") if f["level"] != "note"]
+    assert found["kind"] == "no-allow-other"
+    assert found["mount"] == where
+    daemon = found["daemon"]
+    user.ok("kill", "-9", str(daemon))
+    support.wait_until(lambda: support.gone(daemon), "the end of the daemon")
+    kinds = {f["kind"] for f in doctor(user, "mnt") if f["level"] != "note"}
+    assert kinds == {"dead", "stale-lock"}
+    if os.geteuid() == 0:
+        # Root is not let in, and sees it all the same, from another namespace.
+        done = subprocess.run([user.binary, "doctor", "--json"], text=True,
+                              stdout=subprocess.PIPE, timeout=PATIENCE)
+        assert [f["kind"] for f in map(json.loads, done.stdout.splitlines())
+                if f.get("mount") == where] == ["dead"]
+    lines = user.ok(user.binary, "doctor", "--clean", "mnt").splitlines()
+    assert lines[0] == f"unmounted {where}"
+    assert lines[1].startswith("removed ") and lines[1].endswith("-lock")
+    assert len(lines) == 2
+    assert user.run("findmnt", where).returncode == 1
+    assert user.run(user.binary, "doctor", "mnt").returncode == 8

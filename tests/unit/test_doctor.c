@@ -2,7 +2,6 @@
 /* What the doctor finds in a machine that is described to it. */
 #include "tests/unit/unit.h"
 
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,8 +75,6 @@ static struct doctor_facts healthy(void)
 	m->store = (struct doctor_store){.ledger = copy("/v/app.ledger"),
 		.in_place = true,
 		.folder = copy("/v"),
-		.known = true,
-		.magic = EXT4_SUPER_MAGIC,
 		.fstype = copy("ext4"),
 		.fs_dir = copy("/"),
 		.bytes = UINT64_C(100) << 30,
@@ -155,16 +152,17 @@ static void test_read_only(void **state)
 	(void)state;
 	set(&f.mounts->seen[0].m.options, "ro,nosuid");
 	check(&f, DOCTOR_BLIND, "read-only",
-		"mount -i -o remount,bind,rw /srv/app");
+		"mount -i -o remount,bind,rw,nosuid /srv/app");
 	f = healthy();
 	set(&f.mounts->seen[1].m.options, "nosuid,ro");
 	check(&f, DOCTOR_BLIND, "read-only",
-		"nsenter -t 8 -m -p mount -i -o remount,bind,rw $'/in/it\\'s'");
+		"mount -N 8 -i -o remount,bind,rw,nosuid $'/in/it\\'s'");
 	/* One finding, although it is so everywhere. */
 	f = healthy();
 	set(&f.mounts->seen[0].m.super, "ro,allow_other");
 	set(&f.mounts->seen[1].m.super, "ro,allow_other");
-	check(&f, DOCTOR_BLIND, "read-only", "mount -i -o remount,rw /srv/app");
+	check(&f, DOCTOR_BLIND, "read-only",
+		"mount -i -o remount,rw,nosuid,nodev /srv/app");
 }
 
 static void test_covered(void **state)
@@ -176,8 +174,7 @@ static void test_covered(void **state)
 	check(&f, DOCTOR_BLIND, "covered", "umount /srv");
 	f = healthy();
 	f.mounts->seen[1].cover = copy("/in/it's");
-	check(&f, DOCTOR_BLIND, "covered",
-		"nsenter -t 8 -m -p umount $'/in/it\\'s'");
+	check(&f, DOCTOR_BLIND, "covered", "umount -N 8 $'/in/it\\'s'");
 }
 
 static void test_dead(void **state)
@@ -193,8 +190,7 @@ static void test_dead(void **state)
 	assert_int_equal(all.count, 2);
 	assert_string_equal(all.all[0].kind, "dead");
 	assert_string_equal(all.all[0].command, "stele umount --lazy /srv/app");
-	assert_string_equal(all.all[1].command,
-		"nsenter -t 8 -m -p umount -l $'/in/it\\'s'");
+	assert_string_equal(all.all[1].command, "umount -N 8 -l $'/in/it\\'s'");
 	doctor_findings_done(&all);
 	doctor_facts_done(&f);
 
@@ -304,12 +300,12 @@ static void test_where_the_ledger_is(void **state)
 	struct doctor_facts f = healthy();
 
 	(void)state;
-	f.mounts->store.magic = TMPFS_MAGIC;
+	set(&f.mounts->store.fstype, "tmpfs");
 	check(&f, DOCTOR_RISK, "in-memory",
 		ANEW "stele mount --ledger /var/lib/stele/srv-app.ledger "
 		     "/i/app.stele /srv/app");
 	f = healthy();
-	f.mounts->store.magic = NFS_SUPER_MAGIC;
+	set(&f.mounts->store.fstype, "nfs4");
 	check(&f, DOCTOR_RISK, "remote",
 		ANEW "stele mount --ledger /var/lib/stele/srv-app.ledger "
 		     "/i/app.stele /srv/app");
@@ -341,7 +337,7 @@ static void test_full(void **state)
 
 	/* What lies in memory can be made larger. */
 	f = healthy();
-	f.mounts->store.magic = TMPFS_MAGIC;
+	set(&f.mounts->store.fstype, "tmpfs");
 	set(&f.mounts->store.fs_dir, "/v");
 	f.mounts->store.bytes = UINT64_C(1) << 20;
 	f.mounts->store.free = 0;
@@ -466,9 +462,7 @@ static void test_quoting(void **state)
 	static const char *const words[] = {"", "plain", "/a/b-c_d.e", "a b",
 		"it's", "$(id)", "`id`", "a;b&&c|d>e", "*?[x]", "!x", "~", "#x",
 		"\\", "\\'", "\n", "a\tb\033[31m", "\xff\xfe", "\xc3\xa9'\n",
-		"\x7f", "-n",
-		"\001"
-		"7"};
+		"\x7f", "-n", "\0017"};
 	char got[256];
 
 	(void)state;
