@@ -67,12 +67,19 @@ struct fold *folds_find(const struct folds *fs, const struct fold_key *key)
 	return NULL;
 }
 
+/* Newest first in its set; so no two kinds can keep pushing each other out. */
 bool folds_met(struct folds *fs, const struct fold_key *key)
 {
-	uint64_t *slot = &fs->seen[key->hash % ARRAY_LEN(fs->seen)];
-	bool met = *slot == key->hash;
+	uint64_t *set = fs->seen[key->hash % ARRAY_LEN(fs->seen)];
+	size_t at = 0;
 
-	*slot = key->hash;
+	while (at < FOLD_SET - 1 && set[at] != key->hash)
+		at++;
+
+	bool met = set[at] == key->hash;
+
+	memmove(set + 1, set, at * sizeof(*set));
+	set[0] = key->hash;
 	return met;
 }
 

@@ -22,6 +22,7 @@
 
 #define FOLD_MAX 256
 #define FOLD_BYTES_MAX (16u << 20)
+#define FOLD_SET 8 /* kinds of attempts remembered under one hash */
 #define FOLD_IDLE_NS INT64_C(1000000000)
 #define FOLD_AGE_NS INT64_C(10000000000)
 
@@ -83,7 +84,7 @@ struct folds {
 	struct fold *touched;
 	size_t bytes;	 /* of all targets */
 	int64_t last_id; /* in table fold */
-	uint64_t seen[256];
+	uint64_t seen[256][FOLD_SET];
 };
 
 void folds_done(struct folds *fs);
