@@ -10,7 +10,6 @@
 #include "fs/audit/match.h"
 #include "fs/audit/pending.h"
 #include "fs/audit/reader.h"
-#include "fs/base/buf.h"
 #include "fs/db/db.h"
 
 enum {
