@@ -101,7 +101,7 @@ static const struct opt options[] = {
 		.letter = 'e',
 		.kind = OPT_LIST,
 		.offset = offsetof(struct verify_values, expects),
-		.value = "FILE",
+		.value = "FILE|LINE",
 		.help = "checkpoints from elsewhere that the ledger must agree "
 			"with",
 	},
@@ -365,8 +365,15 @@ static int read_outside(struct verify_values *v, struct diag *diag)
 {
 	int r = v->public_key ? log_key_read(v->public_key, &v->key, diag) : 0;
 
-	for (size_t i = 0; r == 0 && i < v->expects.count; i++)
-		r = expect_read(&v->expect, v->expects.items[i], diag);
+	for (size_t i = 0; r == 0 && i < v->expects.count; i++) {
+		const char *given = v->expects.items[i];
+
+		if (strstr(given, "stele checkpoint "))
+			r = expect_parse(&v->expect, given, strlen(given),
+				"--expect", diag);
+		else
+			r = expect_read(&v->expect, given, diag);
+	}
 	return r;
 }
 
@@ -448,7 +455,8 @@ const struct command cmd_log_verify = {
 		"('stele log key'), and the latest checkpoint that an anchor "
 		"of the mount put where an intruder can't reach it. FILE holds "
 		"signed notes, or lines with 'stele checkpoint', as they are "
-		"in the system's log. The file LEDGER-key is compared, too, "
+		"in the system's log; such a line can be given itself. The "
+		"file LEDGER-key is compared, too, "
 		"when it is beside the ledger.\n"
 		"\n"
 		"Notes tell what is no fault of the ledger, but matters to who "
