@@ -141,9 +141,10 @@ def test_anchors_and_alerts(stele, scratch, image, attempt):
                     "--alert", "exec:" + program)
     for i in range(5):
         attempt.one(m, f"mkdir pit/{i}")
+    # Five processes: each is told of. (Before the end, since a child that is
+    # about to run the program still looks like a second daemon.)
+    wait_until(lambda: os.path.exists(told) and read(told).count("\n") == 5, "five alerts")
     m.umount()
-
-    # Five processes: each is told of.
     rows = [json.loads(line) for line in read(told).splitlines()]
     assert [r["path"] for r in rows] == [f"/pit/{i}" for i in range(5)]
     assert all(r["op"] == "mkdir" and r["suppressed"] == 0 for r in rows)
