@@ -376,6 +376,41 @@ static void test_it_sleeps(void **state)
 	ledger_close(l);
 }
 
+/* Old records go, a segment at a time, when they are anchored. */
+static void test_old_records_go(void **state)
+{
+	struct fake_clock clock = {0};
+	const struct clerk_pace pace = {.tick = MS,
+		.checkpoint = MS,
+		.prune = MS,
+		.now = fake_now,
+		.arg = &clock};
+	struct kit *k = *state;
+	char place[SCRATCH_PATH + 8], path[SCRATCH_PATH];
+	const char *const places[] = {place, NULL};
+	const struct ledger_options opt = {
+		.pace = &pace, .anchors = places, .keep_seconds = 3600};
+
+	(void)snprintf(place, sizeof(place), "file:%s",
+		scratch_name(&k->scratch, "anchor", path));
+
+	struct ledger *l = clerk_kit_open(k->path, &opt);
+
+	clerk_kit_try(l, 5000);
+	clerk_kit_wait(k->path, "SELECT max(size) FROM anchor", 5001);
+	assert_int_equal(
+		kit_number(k->path, "SELECT count(*) FROM attempt"), 5000);
+	atomic_fetch_add(&clock.ahead, 7200 * SECOND);
+	clerk_kit_wait(
+		k->path, "SELECT count(*) FROM event WHERE kind = 'prune'", 1);
+	ledger_close(l);
+	assert_int_equal(
+		kit_number(k->path, "SELECT min(seq) FROM attempt"), 4097);
+	assert_int_equal(clerk_kit_verify(k->path), VERIFY_NOTE);
+	/* And it can be gone on with. */
+	ledger_close(clerk_kit_open(k->path, &(struct ledger_options){0}));
+}
+
 /* ---- what fails ---- */
 
 static void test_alarm(void **state)
@@ -458,6 +493,8 @@ int main(void)
 			test_clock_is_set, kit_set_up, kit_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_it_sleeps, kit_set_up, kit_tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_old_records_go, kit_set_up, kit_tear_down),
 		cmocka_unit_test_setup_teardown(
 			test_alarm, kit_set_up, kit_tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -157,8 +157,8 @@ static void test_edited(void **state)
 		"UPDATE tile SET leaves = zeroblob(8192) WHERE n = 1",
 		"UPDATE checkpoint SET note = replace(note, '/stele/', '/x/')",
 		"UPDATE checkpoint SET note = ''",
-		"UPDATE checkpoint SET size = size + 1"
-		" WHERE size = (SELECT max(size) FROM checkpoint)",
+		("UPDATE checkpoint SET size = size + 1"
+		 " WHERE size = (SELECT max(size) FROM checkpoint)"),
 		"DELETE FROM meta WHERE key = 'origin'",
 		"UPDATE mount SET mount_point = '/elsewhere'",
 	};
