@@ -468,7 +468,8 @@ static void check_pruned(const char *path)
 	assert_int_equal(
 		kit_number(path,
 			"SELECT count(*) FROM tile WHERE leaves IS NULL"
-			" AND n < (SELECT min(n) FROM tile WHERE leaves IS NOT NULL)"),
+			" AND n < (SELECT min(n) FROM tile"
+			" WHERE leaves IS NOT NULL)"),
 		(first - 1) / MERKLE_TILE);
 }
 

@@ -440,14 +440,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, kit_set_up, kit_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_fields),
-		TEST(test_every_byte),
-		TEST(test_event),
-		TEST(test_names_of_kinds),
-		TEST(test_modes),
-		TEST(test_threads),
-		TEST(test_work),
-		TEST(test_kill),
+		TEST(test_fields), TEST(test_every_byte), TEST(test_event),
+		TEST(test_names_of_kinds), TEST(test_modes), TEST(test_threads),
+		TEST(test_work), TEST(test_kill),
 		/* The last one: it changes the mounts of this process. */
 	};
 
