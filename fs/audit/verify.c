@@ -411,6 +411,9 @@ int verify_ledger(const char *path, const struct verify_options *opt,
 		.diag = &text,
 		.hasher = hasher_new(),
 	};
+	result.key_given = opt->key;
+	if (opt->key && note_key_print(opt->key, result.key) < 0)
+		result.key[0] = '\0'; /* only shown */
 	if (opt->expect)
 		expect_sort(opt->expect);
 	verify_tree_begin(v);

@@ -5,6 +5,10 @@
  * each signed checkpoint and change of keys, and against what is known from
  * elsewhere: a public key, checkpoints that were anchored, the key file.
  *
+ * No signature covers the time of a checkpoint (which is therefore told from
+ * the last record under it), the list of anchors, records that are still open
+ * (folds), and rows of mount, proc and node that no record refers to.
+ *
  * One read transaction sees a consistent state, also while a mount writes.
  * Everything read is hostile; memory is bounded, but for the checkpoints that
  * are expected (expect.h).

@@ -79,8 +79,7 @@ static void first_key(struct verify *v)
 	/* That it does not say its own was told; now the key says it. */
 	if (!v->ret->origin[0])
 		memcpy(v->ret->origin, v->key.name, sizeof(v->ret->origin));
-	v->ret->key_given = want != NULL;
-	if (note_key_print(want ? want : &v->key, v->ret->key) < 0)
+	if (!want && note_key_print(&v->key, v->ret->key) < 0)
 		v->ret->key[0] = '\0'; /* only shown */
 	if (!db_is_null(v->epoch.stmt, EP_NOTE) || v->epoch.size != 0)
 		bad_key(v, "the first key has no size and no note; its row was "
