@@ -42,22 +42,23 @@ static const struct verdict {
 	[VERIFY_NOT_SIGNED] = {"unsigned", EXIT_LEDGER_NOT_SIGNED,
 		"A signature that the mount made is missing or was changed. "
 		"The records may be genuine, but nothing proves it for those "
-		"after the last checkpoint that is well.",
+		"behind the last one named as signed.",
 		"Give checkpoints that were anchored elsewhere with --expect: "
 		"what they cover is proved again."},
 	[VERIFY_EDITED] = {"edited", EXIT_LEDGER_EDITED,
 		"Rows were changed, removed or put in after the mount had "
-		"written them. Records that are not named here are as they "
-		"were signed.",
+		"written them. Up to the last one named as signed, records "
+		"that are not listed here are as they were written.",
 		"Keep this file as evidence. Look in backups and in what was "
-		"exported for the named records, and find out who could write "
+		"exported for the listed records, and find out who could write "
 		"to the file at the time."},
 	[VERIFY_TRUNCATED] = {"truncated", EXIT_LEDGER_TRUNCATED,
 		"Records at the end were removed: what is still there proves "
-		"that there were more.",
-		"The records that are left are as they were signed, if "
-		"nothing else is named. Look for the others in backups and in "
-		"what was exported; their number is known."},
+		"that there were more. Up to the last one named as signed, "
+		"what is left is as it was written, but for what is listed.",
+		"Keep this file as evidence. Look for the missing records, "
+		"whose numbers are known, in backups and in what was "
+		"exported."},
 	[VERIFY_ROLLED_BACK] = {"rolled-back", EXIT_LEDGER_ROLLED_BACK,
 		"The ledger is older than a checkpoint that is known from "
 		"elsewhere: an earlier copy was put in its place, or its end "
@@ -100,7 +101,7 @@ static const struct opt options[] = {
 		.letter = 'e',
 		.kind = OPT_LIST,
 		.offset = offsetof(struct verify_values, expects),
-		.value = "FILE",
+		.value = "FILE|LINE",
 		.help = "checkpoints from elsewhere that the ledger must agree "
 			"with",
 	},
@@ -364,8 +365,15 @@ static int read_outside(struct verify_values *v, struct diag *diag)
 {
 	int r = v->public_key ? log_key_read(v->public_key, &v->key, diag) : 0;
 
-	for (size_t i = 0; r == 0 && i < v->expects.count; i++)
-		r = expect_read(&v->expect, v->expects.items[i], diag);
+	for (size_t i = 0; r == 0 && i < v->expects.count; i++) {
+		const char *given = v->expects.items[i];
+
+		if (strstr(given, "stele checkpoint "))
+			r = expect_parse(&v->expect, given, strlen(given),
+				"--expect", diag);
+		else
+			r = expect_read(&v->expect, given, diag);
+	}
 	return r;
 }
 
@@ -447,7 +455,8 @@ const struct command cmd_log_verify = {
 		"('stele log key'), and the latest checkpoint that an anchor "
 		"of the mount put where an intruder can't reach it. FILE holds "
 		"signed notes, or lines with 'stele checkpoint', as they are "
-		"in the system's log. The file LEDGER-key is compared, too, "
+		"in the system's log; such a line can be given itself. The "
+		"file LEDGER-key is compared, too, "
 		"when it is beside the ledger.\n"
 		"\n"
 		"Notes tell what is no fault of the ledger, but matters to who "

@@ -106,7 +106,8 @@ static const char *wrong_note(
 	const char *text = text_of(v->epoch.stmt, EP_NOTE, &len);
 
 	if (!text)
-		return "the note that hands over to it was removed";
+		return "no note hands over to it: that was removed, or a mount "
+		       "went on without its key (--recover)";
 	if (note_parse(text, len, ret) < 0 || ret->kind != NOTE_NEXT_KEY)
 		return "the note that hands over to it is malformed";
 	if (ret->number != v->ret->epochs ||

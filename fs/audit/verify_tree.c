@@ -271,11 +271,29 @@ enum verify_match verify_tree_root(
 	return VERIFY_SAME;
 }
 
+/* Without a tile, one record that is gone takes the proof of all that are under
+ * the same roots, and the tree is not found again. */
+static void tell_unproved(struct verify *v)
+{
+	struct verify_tree *t = &v->tree;
+	uint64_t first = t->good + 1;
+	uint64_t last = v->sealed < t->size ? v->sealed : t->size;
+
+	if (t->rows.known || t->tiles.known || last < first)
+		return;
+	verify_find(v, VERIFY_EDITED,
+		&(struct verify_about){.first = first, .last = last},
+		"records %llu to %llu: not proved, since others among them are "
+		"gone; they may have been edited, too",
+		(unsigned long long)first, (unsigned long long)last);
+}
+
 void verify_tree_end(struct verify *v)
 {
 	struct verify_tree *t = &v->tree;
 	uint64_t bad = t->bad;
 
+	tell_unproved(v);
 	if (t->bad_count > 0)
 		verify_find(v, VERIFY_EDITED,
 			&(struct verify_about){

@@ -250,6 +250,12 @@ def test_an_older_copy_is_found(evidence, scratch):
     assert evidence.verify(path, "-k", evidence.key)[0] == 0
     code, found, _ = evidence.verify(path, "-e", evidence.anchors)
     assert code == ROLLED_BACK, found
+    # The last note, as the line that goes to a log.
+    with open(evidence.anchors) as f:
+        notes = f.read().strip("\n").split("\n\n")
+    line = "stele checkpoint " + " ".join("\n".join(notes[-2:]).split("\n"))
+    code, found, _ = evidence.verify(path, "-e", line)
+    assert code == ROLLED_BACK, found
     # The key file remembers, too.
     shutil.copy(evidence.ledger + "-key", path + "-key")
     code, found, _ = evidence.verify(path)

@@ -248,6 +248,22 @@ void audit_next_key(struct audit_kit *k)
 	k->key = n.next;
 }
 
+void audit_fill(struct audit_kit *k)
+{
+	audit_attempts(k, 300);
+	audit_sign(k);
+	audit_attempts(k, 99);
+	audit_sign(k);
+	audit_next_key(k);
+	audit_attempts(k, 1);
+	audit_sign(k);
+	audit_next_key(k);
+	audit_attempts(k, AUDIT_LAST - 402);
+	audit_event(k, LEDGER_EVENT_UNMOUNT, "unmounted", 1);
+	audit_sign(k);
+	audit_save(k, "good");
+}
+
 void audit_close(struct audit_kit *k)
 {
 	if (k->store)
