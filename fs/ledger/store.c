@@ -124,7 +124,7 @@ static int load_tree(struct store *s, const char *path, struct diag *diag)
 	return r;
 }
 
-static int store_new(unsigned flags, struct store **ret)
+static int store_new(const char *path, unsigned flags, struct store **ret)
 {
 	_cleanup_(store_close) struct store *s = calloc(1, sizeof(*s));
 
@@ -132,9 +132,10 @@ static int store_new(unsigned flags, struct store **ret)
 		return -ENOMEM;
 	s->wal = -1;
 	s->recover = flags & STORE_RECOVER;
+	s->path = strdup(path);
 	record_init(&s->record);
 	s->hasher = hasher_new();
-	if (!s->hasher)
+	if (!s->path || !s->hasher)
 		return -ENOMEM;
 	*ret = take_ptr(s);
 	return 0;
@@ -144,7 +145,7 @@ int store_open(
 	const char *path, unsigned flags, struct store **ret, struct diag *diag)
 {
 	_cleanup_(store_close) struct store *s = NULL;
-	int r = store_new(flags, &s);
+	int r = store_new(path, flags, &s);
 
 	if (r < 0)
 		return diag_errno(diag, r, "ledger %s", path);
@@ -187,6 +188,7 @@ void store_close(struct store *s)
 		(void)close(s->wal); /* nothing was written through it */
 	record_done(&s->record);
 	hasher_free(s->hasher);
+	free(s->path);
 	free(s);
 }
 
@@ -263,7 +265,8 @@ int store_start(
 			store_abort(s);
 		}
 	}
-	return r < 0 ? diag_set(diag, r, "ledger: %s", why.text) : 0;
+	return r < 0 ? diag_set(diag, r, "ledger %s: %s", s->path, why.text)
+		     : 0;
 }
 
 /* ---- transactions ---- */

@@ -17,6 +17,7 @@
 #include "fs/ledger/store.h"
 
 struct store {
+	char *path; /* for messages */
 	struct db *db;
 	int wal; /* a descriptor of our own, to sync it */
 	bool recover;

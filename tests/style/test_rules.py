@@ -39,7 +39,7 @@ CASES = {
         ({"fs/image/a.c": '#include "fs/view/view.h"\n'}, "upward"),
         ({"fs/base/a.h": '#include "fs/codec/zstd.h"\n'}, "upward"),
         ({"fs/mount/a.c": '#include "util/out.h"\n'}, "upward"),
-        ({"fs/image/a.c": '#include "fs/ledger/ledger.h"\n'}, "sideways"),
+        ({"fs/image/a.c": '#include "fs/seal/note.h"\n'}, "sideways"),
         ({"fs/codec/a.c": '# include "fs/db/db.h"\n'}, "sideways"),
         ({"fs/tree/a.c": '#include "tree.h"\n'}, "not a path from the root"),
         ({"fs/tree/a.c": '#include "../base/buf.h"\n'}, "not a path"),
