@@ -104,12 +104,14 @@ OPEN = [f"open pit/{DEEP}/long 1 0"]
 
 
 def waits(pid):
-    """Does it wait for an answer of a file system in user space?"""
+    """Does it wait for the answer to an attempt, in the kernel?"""
     try:
         with open(f"/proc/{pid}/stack") as f:
-            return "request_wait_answer" in f.read()
+            stack = f.read()
     except OSError:
         return False
+    return ("request_wait_answer+" in stack and
+            ("] fuse_open+" in stack or "] fuse_do_setattr+" in stack))
 
 
 def wait_for_waiting(crowd):
@@ -243,6 +245,7 @@ def test_reads_go_on_while_writers_wait(stele, scratch, image, disk, crowd):
     for p, log in waiting:
         assert p.wait(PATIENCE) == 0
         assert answers(log) == {"EROFS": 1}
+    m.umount()
 
 
 def test_waiting_for_room_ends_with_a_signal(stele, scratch, image, disk,
