@@ -285,14 +285,14 @@ static void set_pace(struct clerk *c, const struct clerk_pace *pace)
 	set(&c->pace.tick, SECOND / 4);
 	set(&c->pace.checkpoint, 5 * SECOND);
 	set(&c->pace.heartbeat, 60 * SECOND);
-	set(&c->pace.epoch, 60 * SECOND);
+	set(&c->pace.epoch, 600 * SECOND);
 	set(&c->pace.epoch_longest, 24 * 3600 * SECOND);
 	set(&c->pace.prune, 60 * SECOND);
 	set(&c->pace.alarm, 60 * SECOND);
 	set(&c->pace.program, HOOK_SECONDS * SECOND);
 	set(&c->pace.alert, ALERT_SECONDS * SECOND);
 	if (c->pace.epoch_records == 0)
-		c->pace.epoch_records = 10000;
+		c->pace.epoch_records = 100000;
 }
 
 /* What is longer than clocks count is for ever. */

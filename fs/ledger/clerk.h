@@ -33,9 +33,9 @@ struct clerk_pace {
 	int64_t tick;		/* while something is new or open: 250 ms */
 	int64_t checkpoint;	/* while records are added: 5 s */
 	int64_t heartbeat;	/* without a checkpoint: 60 s */
-	int64_t epoch;		/* of a key, when attempts came: 60 s */
+	int64_t epoch;		/* of a key, when attempts came: 600 s */
 	int64_t epoch_longest;	/* 24 h */
-	uint64_t epoch_records; /* 10,000 */
+	uint64_t epoch_records; /* 100,000 */
 	int64_t prune;		/* look for what is too old to keep: 60 s */
 	int64_t alarm;		/* between two about one place: 60 s */
 	int64_t program;	/* time of a program: HOOK_SECONDS */
