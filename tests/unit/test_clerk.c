@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -164,14 +165,28 @@ static bool file_holds(const char *path, const void *what, size_t len)
 	return memmem(bytes, (size_t)n, what, len) != NULL;
 }
 
-/* The secret as the file has it. */
-static void read_seed(const char *path, char ret[BASE64_LEN(SIGN_SEED_LEN)])
+/* While it is replaced: who has the old file open sees it overwritten. */
+static void read_live(const char *path, struct keyfile *ret)
+{
+	int64_t end = hook_kit_now() + 60 * SECOND;
+	int r;
+
+	while ((r = keyfile_read(path, ret, NULL)) == -EBADMSG)
+		assert_true(hook_kit_now() < end);
+	assert_int_equal(r, 0);
+}
+
+/* The secret as the file has it, and which one it is. */
+static uint64_t read_seed(const char *path, char ret[BASE64_LEN(SIGN_SEED_LEN)])
 {
 	struct keyfile key;
+	uint64_t number;
 
-	assert_int_equal(keyfile_read(path, &key, NULL), 0);
+	read_live(path, &key);
+	number = key.number;
 	base64_write(key.seed, sizeof(key.seed), ret);
 	keyfile_done(&key);
+	return number;
 }
 
 static void test_keys_change(void **state)
@@ -179,32 +194,25 @@ static void test_keys_change(void **state)
 	const struct clerk_pace pace = {
 		.tick = MS, .checkpoint = MS, .epoch_records = 20};
 	const struct ledger_options opt = {.pace = &pace};
-	char seeds[6][BASE64_LEN(SIGN_SEED_LEN)], path[SCRATCH_PATH], sql[64];
+	char seeds[6][BASE64_LEN(SIGN_SEED_LEN)], path[SCRATCH_PATH];
 	struct kit *k = *state;
 	struct ledger *l = clerk_kit_open(k->path, &opt);
 
 	scratch_name(&k->scratch, "ledger-key", path);
-	for (int i = 0; i < 5; i++) {
-		struct keyfile key = {0};
-
-		read_seed(path, seeds[i]);
-		assert_true(file_holds(path, seeds[i], sizeof(seeds[i])));
+	(void)read_seed(path, seeds[0]);
+	for (unsigned i = 1; i <= 5; i++) {
 		clerk_kit_try(l, 21);
-		(void)snprintf(
-			sql, sizeof(sql), "SELECT max(number) FROM epoch");
-		clerk_kit_wait(k->path, sql, i + 1);
+		clerk_kit_wait(k->path, "SELECT max(number) FROM epoch", i);
 		/* The row comes first, the key file follows. */
-		do {
-			keyfile_done(&key);
-			assert_int_equal(keyfile_read(path, &key, NULL), 0);
-		} while (key.number < (uint64_t)i + 1);
-		keyfile_done(&key);
+		while (read_seed(path, seeds[i]) < i)
+			(void)sched_yield();
 	}
+	ledger_close(l);
+	(void)read_seed(path, seeds[5]);
+	assert_true(file_holds(path, seeds[5], sizeof(seeds[5])));
 	for (int i = 0; i < 5; i++)
 		assert_false(file_holds(path, seeds[i], sizeof(seeds[i])));
-	ledger_close(l);
 	clerk_kit_sealed(k->path);
-	assert_true(kit_number(k->path, "SELECT max(number) FROM epoch") >= 5);
 }
 
 /* Death between the two steps of a change of keys, on either side of the row
