@@ -12,6 +12,9 @@ enum {
 	NUMBERS_MAX = 70,      /* bytes of a packed target beside its paths */
 };
 
+/* A time that is to be set and is so near to the attempt's means "now". */
+#define NOW_NS INT64_C(1000000000)
+
 _Static_assert(NAMES_MAX < UINT16_MAX, "numbers of targets have 16 bits");
 
 /* ---- keys ---- */
@@ -21,8 +24,14 @@ static uint64_t hash_of_text(const char *text)
 	return text ? checksum(text, strlen(text)) : 0;
 }
 
-void fold_key_of(
-	const struct ledger_attempt *a, int64_t proc_id, struct fold_key *ret)
+/* "Now" is another number each time, and still the same wish. */
+static int64_t wanted_time(int64_t time, int64_t now)
+{
+	return time > now - NOW_NS && time < now + NOW_NS ? INT64_MAX : time;
+}
+
+void fold_key_of(const struct ledger_attempt *a, const struct store_time *at,
+	int64_t proc_id, struct fold_key *ret)
 {
 	bool size = a->has & LEDGER_HAS_SIZE;
 	bool owner = a->has & LEDGER_HAS_OWNER;
@@ -34,7 +43,8 @@ void fold_key_of(
 			a->has & LEDGER_HAS_MODE ? a->mode : 0,
 			size ? (int64_t)a->size : 0, size ? (int64_t)a->off : 0,
 			owner ? a->new_uid : 0, owner ? a->new_gid : 0,
-			times ? a->atime : 0, times ? a->mtime : 0, a->uid,
+			times ? wanted_time(a->atime, at->real) : 0,
+			times ? wanted_time(a->mtime, at->real) : 0, a->uid,
 			a->gid},
 		.rule = a->rule,
 		.xattr = a->xattr,

@@ -89,8 +89,9 @@ struct folds {
 
 void folds_done(struct folds *fs);
 
-void fold_key_of(
-	const struct ledger_attempt *a, int64_t proc_id, struct fold_key *ret);
+/* Attempts to set times to the current one are equal, whenever they come. */
+void fold_key_of(const struct ledger_attempt *a, const struct store_time *at,
+	int64_t proc_id, struct fold_key *ret);
 
 /* The open fold of a key, or NULL. */
 struct fold *folds_find(

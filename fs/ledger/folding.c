@@ -232,7 +232,7 @@ int folding_add(struct store *s, const struct ledger_attempt *a,
 	bool is_new = true;
 	int r = 0;
 
-	fold_key_of(a, proc ? proc->row : 0, &key);
+	fold_key_of(a, at, proc ? proc->row : 0, &key);
 	f = folds_find(&s->folds, &key);
 	if (f && !fold_takes(f, a, at)) {
 		r = folding_close(s, f);

@@ -250,6 +250,44 @@ static int prune(struct store *s, int64_t before, struct retain_done *ret)
 	}
 }
 
+static int add_checkpoint(struct store *s, const char *note)
+{
+	_cleanup_(db_stmt_free) struct db_stmt *add = NULL;
+	int r = db_prepare(
+		s->db, "INSERT INTO checkpoint VALUES(?, ?, ?)", &add);
+
+	if (r < 0)
+		return r;
+	db_bind_int(add, (int64_t)store_tree(s)->size);
+	db_bind_int(add, store_now().real);
+	db_bind_text(add, note);
+	r = db_run(add);
+	return r < 0 ? r : store_sync(s);
+}
+
+/*
+ * Sign what was recorded of it, as the clerk of a mount does. In the middle of
+ * a change of keys that is left to the next mount.
+ */
+static int sign_end(struct store *s, struct keyfile *key, struct diag *diag)
+{
+	_cleanup_buf_ struct buf text = {.max = NOTE_MAX + 1};
+	struct note note = {
+		.kind = NOTE_CHECKPOINT, .size = store_tree(s)->size};
+	int r = key->has_next ? 0 : store_sync(s);
+
+	if (r < 0 || key->has_next)
+		return r;
+	merkle_root(store_tree(s), s->hasher, &note.root);
+	memcpy(note.origin, key->origin, sizeof(note.origin));
+	r = note_make(&note, key->seed, &text);
+	if (r == 0)
+		r = buf_add(&text, "", 1);
+	if (r == 0)
+		r = add_checkpoint(s, text.data);
+	return r < 0 ? r : keyfile_remember(key, note.size, &note.root, diag);
+}
+
 /* The events belong to the last mount that there was. */
 static int resume_mount(struct store *s)
 {
@@ -259,6 +297,23 @@ static int resume_mount(struct store *s)
 	return r < 0 || !s->mount
 		       ? r
 		       : digests_mount(s->digests, s->mount, &s->mount_digest);
+}
+
+/* In a ledger that is whole. */
+static int prune_and_sign(struct store *s, int64_t before, struct start *found,
+	struct retain_done *ret, struct diag *diag)
+{
+	struct diag line = {0};
+	int r = resume_mount(s);
+
+	if (r == 0 && s->mount)
+		r = prune(s, before, ret);
+	if (r == 0 && ret->last && found->has_key)
+		r = sign_end(s, &found->key, &line);
+	if (r < 0)
+		return diag_set(diag, r, "ledger %s: %s", s->path,
+			line.text[0] ? line.text : db_error(s->db));
+	return 0;
 }
 
 int retain_prune(const char *path, int64_t before, struct retain_done *ret,
@@ -276,17 +331,11 @@ int retain_prune(const char *path, int64_t before, struct retain_done *ret,
 	/* What is removed can't be looked at any more. */
 	r = start_check(claim.path, false, &found, diag);
 	opt.mend = found.mend;
-	start_done(&found);
 	if (r == 0)
 		r = store_open(claim.path, &opt, &s, diag);
-	if (r == 0) {
-		r = resume_mount(s);
-		if (r == 0 && s->mount)
-			r = prune(s, before, &sum);
-		if (r < 0)
-			(void)diag_set(diag, r, "ledger %s: %s", path,
-				db_error(s->db));
-	}
+	if (r == 0)
+		r = prune_and_sign(s, before, &found, &sum, diag);
+	start_done(&found);
 	store_close(take_ptr(s));
 	if (r < 0) {
 		claim_undo(&claim);
