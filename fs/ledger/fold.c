@@ -383,6 +383,26 @@ int folds_open(struct folds *fs, const struct fold_key *key,
 	return folds_add(fs, take_ptr(f), a, at, &is_new);
 }
 
+bool fold_repeats(const struct fold *f, const struct ledger_attempt *a)
+{
+	return f->now.targets == 1 && is_target(f, 0, hash_of_target(a), a);
+}
+
+unsigned folds_slot(struct folds *fs, struct fold *f)
+{
+	unsigned i = 0;
+
+	if (f->slot)
+		return f->slot - 1;
+	/* There are as many as folds that are open, and none is kept longer
+	 * than its fold. */
+	while (fs->slots[i])
+		i++;
+	fs->slots[i] = true;
+	f->slot = i + 1;
+	return i;
+}
+
 bool fold_takes(const struct fold *f, const struct ledger_attempt *a,
 	const struct store_time *at)
 {
@@ -471,6 +491,8 @@ void folds_commit(struct folds *fs)
 
 	while ((f = take_touched(fs))) {
 		if (f->closed) {
+			if (f->slot)
+				fs->slots[f->slot - 1] = false;
 			fold_free(f);
 			continue;
 		}

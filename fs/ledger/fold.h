@@ -74,6 +74,8 @@ struct fold {
 	uint32_t dirty;	 /* number + 1 of a target; 0: none */
 	uint32_t rows;	 /* of its targets in table fold_name */
 	bool stored;	 /* its row is in table fold */
+	bool ahead;	 /* of that row: tally.h has the counts */
+	unsigned slot;	 /* there, + 1; 0: none yet */
 	bool touched, closed;
 	struct fold *next_touched;
 };
@@ -82,8 +84,9 @@ struct folds {
 	struct fold *open[FOLD_MAX];
 	unsigned count;
 	struct fold *touched;
-	size_t bytes;	 /* of all targets */
-	int64_t last_id; /* in table fold */
+	size_t bytes;	      /* of all targets */
+	int64_t last_id;      /* in table fold */
+	bool slots[FOLD_MAX]; /* places in the tally that are taken */
 	uint64_t seen[256][FOLD_SET];
 };
 
@@ -117,6 +120,12 @@ bool fold_takes(const struct fold *f, const struct ledger_attempt *a,
 /* Put another attempt in; *ret_new: its target is a new one. 0 or -ENOMEM. */
 int folds_add(struct folds *fs, struct fold *f, const struct ledger_attempt *a,
 	const struct store_time *at, bool *ret_new) must_check;
+
+/* Is this one more attempt on the one target that a fold has? */
+bool fold_repeats(const struct fold *f, const struct ledger_attempt *a);
+
+/* The place of a fold in the tally. */
+unsigned folds_slot(struct folds *fs, struct fold *f);
 
 /* It is a record now. */
 void folds_close(struct folds *fs, struct fold *f);

@@ -163,6 +163,7 @@ int store_open(const char *path, const struct store_options *opt,
 	r = prepare(s);
 	if (r < 0)
 		return sql_failed(s, r, path, diag);
+	s->fsync = opt->fsync;
 	r = load_tree(s, path, diag);
 	if (r == 0)
 		r = open_wal(s, path, diag);
@@ -181,6 +182,7 @@ void store_close(struct store *s)
 	db_stmt_free(s->commit);
 	rows_done(s);
 	folding_done(s);
+	tally_close(s->tally);
 	sealing_free(s->sealing);
 	digests_free(s->digests);
 	db_close(s->db);
@@ -252,11 +254,58 @@ static int add_mount(struct store *s, const struct ledger_mount *m)
 	return r < 0 ? r : store_commit(s);
 }
 
+/* What a dead writer had counted, but not told the database yet. */
+static int apply_marks(struct store *s, const struct tally_mark *left)
+{
+	_cleanup_(db_stmt_free) struct db_stmt *set = NULL;
+	int r = db_prepare(s->db,
+		"UPDATE fold SET count = ?2, t_last = ?3, times = ?4"
+		" WHERE id = ?1 AND targets = 1 AND count < ?2",
+		&set);
+
+	for (size_t i = 0; r == 0 && i < TALLY_SLOTS; i++) {
+		if (!left[i].fold)
+			continue;
+		db_bind_int(set, left[i].fold);
+		db_bind_int(set, left[i].count);
+		db_bind_int(set, left[i].t_last);
+		db_bind_bytes(set, left[i].times, TIMES_LEN);
+		r = db_run(set);
+	}
+	return r;
+}
+
+/* All folds that were left open become records, with all that was counted. */
+static int close_past(struct store *s, struct diag *why)
+{
+	_cleanup_free_ struct tally_mark *left =
+		calloc(TALLY_SLOTS, sizeof(*left));
+	int r = left ? tally_open(s->path, &s->tally, left, why) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	r = store_begin(s);
+	if (r == 0)
+		r = apply_marks(s, left);
+	if (r == 0)
+		r = store_commit(s);
+	if (r < 0) {
+		(void)diag_set(why, r, "%s", db_error(s->db));
+		store_abort(s);
+		return r;
+	}
+	r = close_all_left(s, why);
+	if (r == 0)
+		r = tally_clear(s->tally);
+	return r < 0 && !why->text[0] ? diag_errno(why, r, "%s-tally", s->path)
+				      : r;
+}
+
 int store_start(
 	struct store *s, const struct ledger_mount *mount, struct diag *diag)
 {
 	struct diag why = {0};
-	int r = close_all_left(s, &why);
+	int r = close_past(s, &why);
 
 	if (r == 0) {
 		r = add_mount(s, mount);
@@ -265,6 +314,9 @@ int store_start(
 			store_abort(s);
 		}
 	}
+	/* Where each attempt is synced, counting ahead saves nothing. */
+	if (s->fsync)
+		tally_close(take_ptr(s->tally));
 	return r < 0 ? diag_set(diag, r, "ledger %s: %s", s->path, why.text)
 		     : 0;
 }
@@ -313,8 +365,29 @@ int store_commit(struct store *s)
 		return r;
 	sealing_commit(s->sealing);
 	folds_commit(&s->folds);
+	folding_flushed(s);
 	rows_commit_procs(s);
 	return 0;
+}
+
+bool store_repeat(struct store *s, const struct ledger_attempt *a,
+	const struct store_time *at, struct proc *proc)
+{
+	return s->tally && folding_repeat(s, a, at, proc);
+}
+
+int store_keep_repeats(struct store *s)
+{
+	int r = folding_tally(s);
+
+	if (r == 0)
+		folds_commit(&s->folds);
+	return r;
+}
+
+void store_drop_repeats(struct store *s)
+{
+	folds_abort(&s->folds);
 }
 
 void store_abort(struct store *s)

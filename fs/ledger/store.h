@@ -77,6 +77,16 @@ int store_commit(struct store *s) must_check;
 void store_abort(struct store *s);
 
 /*
+ * Attempts that only repeat what an open fold has need no transaction:
+ * store_repeat counts one, false when it is more than that. Then either all of
+ * them are kept (0 or -errno; as safe as a commit) or dropped.
+ */
+bool store_repeat(struct store *s, const struct ledger_attempt *a,
+	const struct store_time *at, struct proc *proc) must_check;
+int store_keep_repeats(struct store *s) must_check;
+void store_drop_repeats(struct store *s);
+
+/*
  * In a transaction: make records of the folds whose time is over at a moment of
  * CLOCK_BOOTTIME (quiet for 1 s, or 10 s old), or of all of them. Of many that
  * are due some may stay for the next call, so that attempts need not wait. To

@@ -15,6 +15,7 @@
 #include "fs/ledger/record.h"
 #include "fs/ledger/sealing.h"
 #include "fs/ledger/store.h"
+#include "fs/ledger/tally.h"
 
 struct store {
 	char *path; /* for messages */
@@ -27,7 +28,10 @@ struct store {
 	struct record record; /* the row that is being written */
 	struct names_packer *packer;
 	struct folds folds;
-	int64_t busy_until; /* as in struct proc, of callers not known */
+	bool fsync;
+	struct tally *tally; /* NULL: each attempt is synced */
+	int64_t flushed;     /* CLOCK_BOOTTIME: no fold was ahead of its row */
+	int64_t busy_until;  /* as in struct proc, of callers not known */
 
 	int64_t mount; /* row of this mount; 0: not begun */
 	struct digest mount_digest;
@@ -103,8 +107,19 @@ int folding_add(struct store *s, const struct ledger_attempt *a,
 	const struct store_time *at, const struct proc *proc,
 	uint64_t *bytes) must_check;
 
-/* Write what the transaction has changed of open folds. */
+/*
+ * Count an attempt that is nothing but a repeat of what an open fold has, in no
+ * transaction; false when it is more than that, or the database has to follow
+ * first. Then folding_tally, which keeps all that was counted so: 0 or -errno.
+ */
+bool folding_repeat(struct store *s, const struct ledger_attempt *a,
+	const struct store_time *at, struct proc *proc) must_check;
+int folding_tally(struct store *s) must_check;
+
+/* Write what the transaction has changed of open folds, and what the tally is
+ * ahead; when it is committed, folding_flushed. */
 int folding_flush(struct store *s) must_check;
+void folding_flushed(struct store *s);
 
 /* Make records of folds: of one in memory, of all whose time is over (or all),
  * of one that an earlier writer left behind. */
