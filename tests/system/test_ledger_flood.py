@@ -16,6 +16,7 @@ from support import NOBODY, PATIENCE
 
 PROCESSES = 8
 EACH = 20_000
+CLIENTS = 50
 ROUNDS = 200
 VERIFIED = 20  # each so many rounds: it takes longer than they do
 CRASHED = 25  # exit code
@@ -116,6 +117,29 @@ def test_flood_is_recorded_to_the_last(stele, scratch, image, attempt):
     assert os.path.getsize(m.ledger) < 30 * facts["attempts"]
 
 
+@pytest.mark.parametrize("names", ["same", "distinct"])
+@pytest.mark.parametrize("processes,each", [(1, 20_000), (10, 2000),
+                                            (1000, 20)])
+def test_flood_of_one_kind(stele, scratch, image, attempt, processes, each,
+                           names):
+    m = stele.mount(image, os.path.join(scratch, "mnt"))
+    line = "mkdir pit/dir" + ("-@" if names == "distinct" else "")
+    flood = [attempt.start(m, [line], times=each) for _ in range(processes)]
+    # All wait for the end of their scripts, and begin at about one moment.
+    for p in flood:
+        p.stdin.close()
+        p.stdin = None
+    for p in flood:
+        out, _ = p.communicate(timeout=PATIENCE)
+        assert support.counts(out) == {"EROFS": each}
+    m.umount()
+    held = records_by_process(stele, m.ledger)
+    wanted = collections.Counter(
+        ("mkdir", "/pit/dir" + (f"-{n}" if names == "distinct" else ""), None)
+        for n in range(each))
+    assert held == {p.pid: wanted for p in flood}
+
+
 def answers_seen(path):
     """(number, answer) of each call in a client's own log."""
     with open(path, "rb") as f:
@@ -156,6 +180,36 @@ def one_kill(m, scratch, attempt, pause, name):
         assert others, "the client did not see the end"
         os.unlink(log)
     return refused
+
+
+def test_clients_that_are_killed(stele, scratch, image, attempt):
+    """What a client was told before it died is there, and of what it asked for
+    last, nothing or one record."""
+    seed = int(os.environ.get("STELE_TEST_SEED", time.time_ns() % 10**9))
+    print(f"STELE_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    m = stele.mount(image, os.path.join(scratch, "mnt"))
+    told = {}
+    for i in range(CLIENTS):
+        log = os.path.join(scratch, f"answers-{i}")
+        with open(log, "wb") as f:
+            client = attempt.start(m, [line for line, *_ in MIXED], stdout=f,
+                                   times=1_000_000, log=True)
+        client.stdin.close()
+        support.wait_until(lambda: os.path.getsize(log), "its first answer")
+        time.sleep(chance.uniform(0, 0.02))
+        client.kill()
+        client.wait(PATIENCE)
+        seen = list(answers_seen(log))
+        assert {answer for _, answer in seen} == {"EROFS"}
+        told[client.pid] = collections.Counter(
+            expected(number) for number, _ in seen)
+    m.umount()
+    held = records_by_process(stele, m.ledger)
+    for pid, wanted in told.items():
+        assert not wanted - held[pid]
+        assert (held[pid] - wanted).total() <= 1
+    stele.ok("log", "verify", m.ledger)
 
 
 def test_kill_loses_no_answered_refusal(stele, scratch, image, attempt):
