@@ -153,3 +153,17 @@ def test_anchors_and_alerts(stele, scratch, image, attempt):
 
     # The anchors hold when they are held against the ledger.
     stele.ok("log", "verify", m.ledger, "--expect", notes)
+
+
+def test_a_hook_that_fails_at_the_end(stele, scratch, image, attempt):
+    """What it leaves on record is signed, too: no false alarm of a crash."""
+    hook = os.path.join(scratch, "hook")
+    with open(hook, "w", encoding="ascii") as f:
+        f.write("#!/bin/sh\nsleep 1\nexit 1\n")
+    os.chmod(hook, 0o755)
+    m = stele.mount(image, os.path.join(scratch, "mnt"), "--alert",
+                    f"exec:{hook}")
+    assert attempt.one(m, "mkdir new") == "EROFS"
+    m.umount()
+    assert m.log("--op", "alarm")
+    stele.ok("log", "verify", m.ledger)
