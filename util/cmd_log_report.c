@@ -162,7 +162,6 @@ static int verify(struct report_values *v, const char *path, struct diag *diag)
 		.key = v->public_key ? &v->key : NULL,
 		.expect = &v->expect,
 		.keyfile = keyfile,
-		.now = now_ns(),
 	};
 
 	return report_verify(path, &opt, &v->report.integrity, diag);

@@ -384,7 +384,6 @@ static int verify(struct verify_values *v, const char *operand)
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *keyfile = NULL;
 	struct diag diag = {0};
-	struct timespec t;
 	int r = read_outside(v, &diag);
 
 	if (r == -EINVAL)
@@ -397,13 +396,11 @@ static int verify(struct verify_values *v, const char *operand)
 		keyfile = NULL;
 		return fail(EXIT_SYSTEM, "out of memory");
 	}
-	clock_gettime(CLOCK_REALTIME, &t); /* cannot fail for this clock */
 
 	const struct verify_options opt = {
 		.key = v->public_key ? &v->key : NULL,
 		.expect = &v->expect,
 		.keyfile = keyfile,
-		.now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec,
 	};
 
 	progress_begin(&v->bar, "verify", v->quiet);

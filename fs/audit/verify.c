@@ -8,6 +8,7 @@
 #include "fs/audit/verify_internal.h"
 #include "fs/ledger/ledger.h"
 #include "fs/ledger/retain.h"
+#include "fs/ledger/schema.h"
 
 enum {
 	PROGRESS_EVERY = 1024,
@@ -87,7 +88,11 @@ static int read_origin(struct verify *v)
 		text = db_bytes(s, 0, &len);
 	if (text && len <= NOTE_ORIGIN_MAX && !memchr(text, '\0', len))
 		memcpy(v->ret->origin, text, len); /* zeroed before */
-	if (r >= 0 && !note_is_origin(v->ret->origin)) {
+	if (r >= 0)
+		r = schema_is_unborn(v->db, &v->unborn);
+	/* A ledger whose public key is known has had one. */
+	v->unborn = v->unborn && !v->opt->key;
+	if (r >= 0 && !v->unborn && !note_is_origin(v->ret->origin)) {
 		v->ret->origin[0] = '\0';
 		verify_find(v, VERIFY_NOT_SIGNED, &(struct verify_about){0},
 			"the ledger does not say its name (meta.origin)");
@@ -147,7 +152,7 @@ static int next_row(struct verify *v)
 	return r < 0 ? r : 0;
 }
 
-static bool is_event(const struct row *row, enum ledger_event kind)
+bool verify_is_event(const struct row *row, enum ledger_event kind)
 {
 	const char *name = ledger_event_name(kind);
 
@@ -193,12 +198,12 @@ static void note_event(struct verify *v)
 	char count[64];
 	int len;
 
-	if (is_event(&v->row, LEDGER_EVENT_CLOCK))
+	if (verify_is_event(&v->row, LEDGER_EVENT_CLOCK))
 		note(v, "clock: the mount saw that the wall clock was set", "",
 			0);
-	if (is_event(&v->row, LEDGER_EVENT_RECOVERY))
+	if (verify_is_event(&v->row, LEDGER_EVENT_RECOVERY))
 		note_recovery(v);
-	if (!is_event(&v->row, LEDGER_EVENT_GAP))
+	if (!verify_is_event(&v->row, LEDGER_EVENT_GAP))
 		return;
 	len = snprintf(count, sizeof(count), "%lld attempts were only counted",
 		(long long)v->row.count);
@@ -212,7 +217,7 @@ static void note_prune(struct verify *v)
 	char text[128];
 	int len;
 
-	if (!is_event(row, LEDGER_EVENT_PRUNE) ||
+	if (!verify_is_event(row, LEDGER_EVENT_PRUNE) ||
 		retain_parse(row->text, row->text_len, &done) < 0)
 		return;
 	if (done.last > v->pruned_to)
@@ -256,10 +261,7 @@ static int take_row(struct verify *v)
 {
 	const struct row *row = &v->row;
 
-	if (v->tree.size == v->sealed) {
-		v->open_real = row->t_real;
-		v->open_boot = row->t_boot;
-	}
+	verify_unsigned_add(v, row);
 	if (row->table == 'a' && row->count > 0)
 		v->ret->attempts += (uint64_t)row->count;
 	note_clock(v);
@@ -268,7 +270,6 @@ static int take_row(struct verify *v)
 		note_prune(v);
 	}
 	verify_tree_add(v, row->possible ? &row->leaf : NULL);
-	v->last_ends = is_event(row, LEDGER_EVENT_UNMOUNT);
 	v->last = *row;
 	v->last.kind = v->last.text = NULL;
 	return next_row(v);

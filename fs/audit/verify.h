@@ -59,7 +59,6 @@ struct verify_options {
 	const struct note_key *key; /* of epoch 0; NULL: the ledger's own */
 	struct expect *expect;	    /* sorted by verify; or NULL */
 	const char *keyfile;	    /* NULL: do not look */
-	int64_t now;		    /* wall clock, ns */
 };
 
 struct verify_result {

@@ -349,10 +349,18 @@ static void take_keyfile(struct verify *v)
 	v->keyfile_done = true;
 	if (k->size == 0)
 		return; /* nothing was signed yet */
-	if (k->size > v->tree.size)
+	if (k->size > v->tree.size) {
 		beyond(v, k->size, "the last checkpoint in the key file");
-	else if (k->size == v->tree.size &&
-		 verify_tree_root(v, &k->root, false) == VERIFY_OTHER)
+		return;
+	}
+	/* It goes there after it is safe in the ledger. */
+	if (k->size == v->tree.size && v->trusted && !v->own)
+		verify_find(v, VERIFY_NOT_SIGNED, &about,
+			"the key file remembers the checkpoint of size %llu, "
+			"which is not in the ledger: checkpoints were removed",
+			(unsigned long long)k->size);
+	if (k->size == v->tree.size &&
+		verify_tree_root(v, &k->root, false) == VERIFY_OTHER)
 		verify_find(v, VERIFY_FORKED, &about,
 			"the checkpoint of size %llu in the key file has "
 			"another root than the records here: they are another "

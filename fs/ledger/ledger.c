@@ -388,6 +388,7 @@ static int open_store(struct ledger *l, const struct ledger_mount *mount,
 	const struct store_options store = {
 		.fsync = opt->fsync,
 		.mend = found->mend,
+		.recover = opt->recover,
 	};
 
 	if (r == 0)

@@ -415,6 +415,25 @@ int schema_check(struct db *db, const char *path, struct diag *diag)
 	return r < 0 ? failed(db, r, path, diag) : 0;
 }
 
+int schema_is_unborn(struct db *db, bool *ret)
+{
+	int64_t rows;
+	int r = db_exec_int(db,
+		"SELECT EXISTS(SELECT 1 FROM epoch)"
+		" + EXISTS(SELECT 1 FROM checkpoint)"
+		" + EXISTS(SELECT 1 FROM tile)"
+		" + EXISTS(SELECT 1 FROM anchor)"
+		" + EXISTS(SELECT 1 FROM attempt)"
+		" + EXISTS(SELECT 1 FROM fold)"
+		" + EXISTS(SELECT 1 FROM event"
+		" WHERE kind NOT IN ('mount', 'unmount'))"
+		" + EXISTS(SELECT 1 FROM meta WHERE key = 'origin')",
+		&rows);
+
+	*ret = r == 0 && rows == 0;
+	return r;
+}
+
 int schema_probe(const char *path)
 {
 	static const char magic[16] = "SQLite format 3";

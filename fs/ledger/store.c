@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <time.h>
@@ -124,14 +123,16 @@ static int load_tree(struct store *s, const char *path, struct diag *diag)
 	return r;
 }
 
-static int store_new(const char *path, int64_t mend, struct store **ret)
+static int store_new(
+	const char *path, const struct store_options *opt, struct store **ret)
 {
 	_cleanup_(store_close) struct store *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
 	s->wal = -1;
-	s->mend = mend;
+	s->mend = opt->mend;
+	s->recover = opt->recover;
 	s->path = strdup(path);
 	record_init(&s->record);
 	s->hasher = hasher_new();
@@ -145,7 +146,7 @@ int store_open(const char *path, const struct store_options *opt,
 	struct store **ret, struct diag *diag)
 {
 	_cleanup_(store_close) struct store *s = NULL;
-	int r = store_new(path, opt->mend, &s);
+	int r = store_new(path, opt, &s);
 
 	if (r < 0)
 		return diag_errno(diag, r, "ledger %s", path);
@@ -196,45 +197,6 @@ void store_close(struct store *s)
 
 /* ---- the start of a mount ---- */
 
-/* One that is damaged stays where it is when we are to go on regardless. */
-static int close_left(struct store *s, int64_t id)
-{
-	int r = store_begin(s);
-
-	if (r == 0)
-		r = folding_close_row(s, id);
-	if (r == 0)
-		r = store_commit(s);
-	if (r < 0)
-		store_abort(s);
-	return r == -EBADMSG && s->mend == SEALING_MEND_ALL ? 0 : r;
-}
-
-static int close_all_left(struct store *s, struct diag *why)
-{
-	_cleanup_(db_stmt_free) struct db_stmt *next = NULL;
-	int64_t id = INT64_MIN;
-	int r = db_prepare(s->db,
-		"SELECT id FROM fold WHERE id > ? ORDER BY id LIMIT 1", &next);
-
-	while (r == 0) {
-		db_bind_int(next, id);
-		r = db_next(next);
-		if (r <= 0)
-			break;
-		id = db_int(next, 0);
-		db_rewind(next);
-		r = close_left(s, id);
-		if (r == -EBADMSG)
-			return diag_set(why, r,
-				"the open record %" PRId64 " that the last "
-				"mount left behind is damaged; go on without "
-				"it with --recover",
-				id);
-	}
-	return r < 0 ? diag_set(why, r, "%s", db_error(s->db)) : 0;
-}
-
 static int add_mount(struct store *s, const struct ledger_mount *m)
 {
 	char id[DIGEST_HEX_LEN + 1];
@@ -251,61 +213,16 @@ static int add_mount(struct store *s, const struct ledger_mount *m)
 		r = rows_add_mount(s, m);
 	if (r == 0)
 		r = store_event(s, &begin, &now);
+	if (r == 0 && s->recover)
+		r = left_drop(s);
 	return r < 0 ? r : store_commit(s);
-}
-
-/* What a dead writer had counted, but not told the database yet. */
-static int apply_marks(struct store *s, const struct tally_mark *left)
-{
-	_cleanup_(db_stmt_free) struct db_stmt *set = NULL;
-	int r = db_prepare(s->db,
-		"UPDATE fold SET count = ?2, t_last = ?3, times = ?4"
-		" WHERE id = ?1 AND targets = 1 AND count < ?2",
-		&set);
-
-	for (size_t i = 0; r == 0 && i < TALLY_SLOTS; i++) {
-		if (!left[i].fold)
-			continue;
-		db_bind_int(set, left[i].fold);
-		db_bind_int(set, left[i].count);
-		db_bind_int(set, left[i].t_last);
-		db_bind_bytes(set, left[i].times, TIMES_LEN);
-		r = db_run(set);
-	}
-	return r;
-}
-
-/* All folds that were left open become records, with all that was counted. */
-static int close_past(struct store *s, struct diag *why)
-{
-	_cleanup_free_ struct tally_mark *left =
-		calloc(TALLY_SLOTS, sizeof(*left));
-	int r = left ? tally_open(s->path, &s->tally, left, why) : -ENOMEM;
-
-	if (r < 0)
-		return r;
-	r = store_begin(s);
-	if (r == 0)
-		r = apply_marks(s, left);
-	if (r == 0)
-		r = store_commit(s);
-	if (r < 0) {
-		(void)diag_set(why, r, "%s", db_error(s->db));
-		store_abort(s);
-		return r;
-	}
-	r = close_all_left(s, why);
-	if (r == 0)
-		r = tally_clear(s->tally);
-	return r < 0 && !why->text[0] ? diag_errno(why, r, "%s-tally", s->path)
-				      : r;
 }
 
 int store_start(
 	struct store *s, const struct ledger_mount *mount, struct diag *diag)
 {
 	struct diag why = {0};
-	int r = close_past(s, &why);
+	int r = left_close(s, &why);
 
 	if (r == 0) {
 		r = add_mount(s, mount);

@@ -34,6 +34,9 @@ struct store_options {
 	/* Records up to this number may be missing, as an earlier recovery has
 	 * recorded; SEALING_MEND_ALL: recover now. */
 	int64_t mend;
+
+	/* Drop folds that are damaged, and record that. */
+	bool recover;
 };
 
 /*

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The parts of the writing side of a ledger: store.c opens and makes
- * transactions, rows.c writes rows that stay, folding.c those of floods;
+ * transactions, rows.c writes rows that stay, folding.c those of floods,
+ * store_left.c goes on with those of a dead writer;
  * sealing.h is the tree, digests.h what its leaves refer to, fold.h the folds
  * in memory. All of it belongs to the one writer.
  */
@@ -21,7 +22,8 @@ struct store {
 	char *path; /* for messages */
 	struct db *db;
 	int wal;      /* a descriptor of our own, to sync it */
-	int64_t mend; /* see store_options */
+	int64_t mend; /* see store_options, as recover */
+	bool recover;
 	struct digests *digests;
 	struct sealing *sealing;
 	struct hasher *hasher;
@@ -89,6 +91,16 @@ void rows_put_attempt(struct record *r, const struct attempt_row *a);
 
 int rows_add_event(struct store *s, const struct store_event *e,
 	const struct store_time *at) must_check;
+
+/* ---- store_left.c ---- */
+
+/* Make records of the folds that are left, each in a transaction. -EBADMSG when
+ * one is damaged, but with recover those are let be. */
+int left_close(struct store *s, struct diag *why) must_check;
+
+/* In a transaction: drop the folds that are still left, and record what could
+ * be read of them. */
+int left_drop(struct store *s) must_check;
 
 /* ---- folding.c ---- */
 

@@ -323,7 +323,7 @@ static void on_found(void *arg, const struct verify_finding *f)
 int audit_verify(struct audit_kit *k, const struct verify_options *opt)
 {
 	const struct verify_hooks hooks = {.found = on_found, .arg = k};
-	const struct verify_options none = {.now = k->now.real};
+	const struct verify_options none = {0};
 	struct diag diag = {0};
 	int r;
 

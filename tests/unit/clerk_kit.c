@@ -240,8 +240,7 @@ static void tell(void *arg, const struct verify_finding *f)
 enum verify_kind clerk_kit_verify(const char *path)
 {
 	char key[PATH_MAX], name[PATH_MAX];
-	const struct verify_options opt = {
-		.keyfile = key, .now = store_now().real};
+	const struct verify_options opt = {.keyfile = key};
 	const struct verify_hooks hooks = {.found = tell, .arg = name};
 	struct verify_result result = {0};
 	struct diag diag = {0};

@@ -463,6 +463,48 @@ static void test_kill(void **state)
 	(void)kit_read(k->path, NULL, NULL);
 }
 
+/* One that is damaged keeps the next mount away; with recover it goes, and only
+ * it, and what it was is recorded. */
+static void test_damaged(void **state)
+{
+	static const char event[] =
+		"SELECT count(*) FROM event WHERE kind = 'recovery' AND"
+		" json_extract(text, '$.what') = 'fold' AND"
+		" json_extract(text, '$.fold') = 1 AND"
+		" json_extract(text, '$.attempts') = %lld";
+	const struct ledger_options recover = {.recover = true};
+	struct kit *k = *state;
+	struct ledger *l = NULL;
+	struct diag diag = {0};
+	char sql[sizeof(event) + 32];
+	int64_t sum, count;
+
+	(void)kill_after(k->path, 2000);
+	sum = kit_number(k->path, SUM);
+	count = kit_number(k->path, "SELECT count FROM fold WHERE id = 1");
+	kit_change(k->path, "UPDATE fold_name SET t_first = 'x'"
+			    " WHERE fold_id = 1 AND n = 0");
+	assert_int_equal(ledger_open(k->path, &kit_mount,
+				 &(struct ledger_options){0}, &l, &diag),
+		-EBADMSG);
+	assert_non_null(strstr(diag.text, "--recover"));
+	assert_int_equal(kit_number(k->path, SUM), sum);
+
+	assert_int_equal(
+		ledger_open(k->path, &kit_mount, &recover, &l, &diag), 0);
+	ledger_close(l);
+	(void)snprintf(sql, sizeof(sql), event, (long long)count);
+	assert_int_equal(kit_number(k->path, sql), 1);
+	assert_int_equal(kit_number(k->path, SUM), sum - count);
+	assert_int_equal(kit_number(k->path, OPEN), 0);
+	assert_int_equal(
+		kit_number(k->path, "SELECT count(*) FROM fold_name"), 0);
+	/* Once is enough. */
+	ledger_close(kit_open(k->path));
+	assert_int_equal(kit_number(k->path, sql), 1);
+	check_file(k->path);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, kit_set_up, kit_tear_down)
@@ -476,6 +518,7 @@ int main(void)
 		TEST(test_all_unlike),
 		TEST(test_sum_at_every_moment),
 		TEST(test_kill),
+		TEST(test_damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

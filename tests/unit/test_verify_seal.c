@@ -20,7 +20,6 @@ static void test_signatures(void **state)
 		"UPDATE checkpoint SET size = 399 WHERE size = 400",
 		"UPDATE checkpoint SET size = -1 WHERE size = 400",
 		"UPDATE checkpoint SET size = 900 WHERE size = 700",
-		"DELETE FROM checkpoint WHERE size = 700",
 		"DELETE FROM checkpoint",
 		"DELETE FROM epoch",
 		"DELETE FROM epoch WHERE number = 0",
@@ -90,7 +89,7 @@ static void test_later_key(void **state)
 static void test_written_anew(void **state)
 {
 	struct audit_kit *k = *state;
-	struct verify_options opt = {.now = k->now.real};
+	struct verify_options opt = {0};
 	_cleanup_buf_ struct buf note;
 	struct note_key key;
 	struct expect expect;
@@ -137,7 +136,7 @@ static void test_written_anew(void **state)
 static void test_expected(void **state)
 {
 	struct audit_kit *k = *state;
-	struct verify_options opt = {.now = k->now.real};
+	struct verify_options opt = {0};
 	_cleanup_buf_ struct buf note;
 	struct expect expect;
 
@@ -173,7 +172,7 @@ static void test_expected(void **state)
 static void test_crash(void **state)
 {
 	struct audit_kit *k = *state;
-	struct verify_options opt = {.now = k->now.real};
+	struct verify_options opt = {0};
 
 	audit_attempts(k, 10);
 	audit_sign(k);
@@ -185,7 +184,24 @@ static void test_crash(void **state)
 	assert_int_equal(audit_verify(k, &opt), 0);
 }
 
+/* It would have signed meanwhile. */
 static void test_unsigned_for_long(void **state)
+{
+	struct audit_kit *k = *state;
+
+	audit_attempts(k, 10);
+	audit_sign(k);
+	for (int i = 0; i < 4; i++) {
+		audit_pass(k, 60);
+		audit_event(k, LEDGER_EVENT_HEARTBEAT, "{}", 1);
+	}
+	audit_close(k);
+	audit_must_be(k, VERIFY_NOT_SIGNED);
+	(void)audit_must_find(k, VERIFY_NOT_SIGNED, "worked for 180 s");
+}
+
+/* A machine that slept before the mount could sign, and then lost power. */
+static void test_unsigned_over_a_sleep(void **state)
 {
 	struct audit_kit *k = *state;
 
@@ -194,9 +210,42 @@ static void test_unsigned_for_long(void **state)
 	audit_attempts(k, 1);
 	audit_pass(k, 3600);
 	audit_attempts(k, 1);
+	audit_event(k, LEDGER_EVENT_UNMOUNT, "unmounted", 1);
+	audit_close(k);
+	audit_must_be(k, VERIFY_CRASHED);
+	(void)audit_must_find(k, VERIFY_CRASHED, "last 3 records");
+}
+
+/* What was removed from a ledger at rest, a day after the crash. */
+static void test_unsigned_and_pruned(void **state)
+{
+	struct audit_kit *k = *state;
+
+	audit_attempts(k, 10);
+	audit_sign(k);
+	audit_attempts(k, 1);
+	for (int i = 0; i < 10; i++) {
+		audit_pass(k, 60);
+		audit_event(k, LEDGER_EVENT_PRUNE, "{}", 1);
+	}
+	audit_close(k);
+	audit_must_be(k, VERIFY_CRASHED);
+}
+
+/* A mount signs its beginning before it answers anybody. */
+static void test_unsigned_beginning(void **state)
+{
+	struct audit_kit *k = *state;
+
+	audit_close(k);
+	audit_must_be(k, VERIFY_CRASHED);
+	assert_int_equal(audit_tear_down(state), 0);
+	assert_int_equal(audit_set_up(state), 0);
+	k = *state;
+	audit_attempts(k, 1);
 	audit_close(k);
 	audit_must_be(k, VERIFY_NOT_SIGNED);
-	(void)audit_must_find(k, VERIFY_NOT_SIGNED, "3600 s");
+	(void)audit_must_find(k, VERIFY_NOT_SIGNED, "before it answers");
 }
 
 #define TEST(name) \
@@ -212,6 +261,9 @@ int main(void)
 		TEST(test_expected),
 		TEST(test_crash),
 		TEST(test_unsigned_for_long),
+		TEST(test_unsigned_over_a_sleep),
+		TEST(test_unsigned_and_pruned),
+		TEST(test_unsigned_beginning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
