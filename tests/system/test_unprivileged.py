@@ -83,6 +83,9 @@ def user(namespace, scratch, stele_binary):
         pytest.skip("this user may not open /dev/fuse")
     yield person
     person.run("fusermount3", "-u", "-z", home + "/mnt")
+    # It signs its last records, in the folder that is about to go.
+    support.wait_until(lambda: not support.processes_naming(home),
+                       "the end of the daemon")
 
 
 @pytest.fixture

@@ -296,7 +296,7 @@ void clerk_kit_copy_file(const char *from, const char *to)
 
 void clerk_kit_copy(const char *from, const char *to)
 {
-	static const char *const suffixes[] = {"", "-wal", "-key"};
+	static const char *const suffixes[] = {"", "-wal", "-key", "-tally"};
 
 	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
 		char a[PATH_MAX], b[PATH_MAX];

@@ -210,8 +210,8 @@ static void must_be_complete(const struct kit *k, int deaths)
 
 static void start_over(const struct kit *k, const char *from)
 {
-	static const char *const suffixes[] = {
-		"", "-wal", "-shm", "-key", "-key-new", "-lock", "-journal"};
+	static const char *const suffixes[] = {"", "-wal", "-shm", "-key",
+		"-key-new", "-lock", "-journal", "-tally", "-gap"};
 
 	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
 		char name[SCRATCH_PATH + 16];

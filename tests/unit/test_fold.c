@@ -367,14 +367,14 @@ static void test_sum_at_every_moment(void **state)
 			pthread_create(&threads[i], NULL, flood, &c), 0);
 	for (int i = 0; i < 200 || atomic_load(&c.answered) < 5000; i++) {
 		int least = atomic_load(&c.answered);
-		int64_t sum = kit_number(k->path, SUM);
+		int64_t sum = kit_attempts(k->path);
 
 		assert_in_range(sum, least, atomic_load(&c.begun));
 	}
 	atomic_store(&c.stop, true);
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
 		pthread_join(threads[i], NULL);
-	assert_int_equal(kit_number(k->path, SUM), atomic_load(&c.answered));
+	assert_int_equal(kit_attempts(k->path), atomic_load(&c.answered));
 	ledger_close(c.l);
 	assert_int_equal(kit_number(k->path, SUM), atomic_load(&c.answered));
 }
@@ -441,7 +441,7 @@ static void test_kill(void **state)
 
 	for (int round = 0; round < 8; round++) {
 		int64_t reported = kill_after(k->path, 50 + round * 600);
-		int64_t sum = kit_number(k->path, SUM);
+		int64_t sum = kit_attempts(k->path);
 
 		/* It may have died between the commit and the report. */
 		assert_in_range(sum, before + reported, before + reported + 1);
@@ -480,7 +480,7 @@ static void test_damaged(void **state)
 	int64_t sum, count;
 
 	(void)kill_after(k->path, 2000);
-	sum = kit_number(k->path, SUM);
+	sum = kit_attempts(k->path);
 	count = kit_number(k->path, "SELECT count FROM fold WHERE id = 1");
 	kit_change(k->path, "UPDATE fold_name SET t_first = 'x'"
 			    " WHERE fold_id = 1 AND n = 0");
