@@ -18,18 +18,28 @@
 
 /* ---- which one ---- */
 
-/* The first number that a query gives for a range of records. */
+/* A statement about a range of records, or of tiles or rows. */
+static int prepare(struct store *s, const char *sql, int64_t first,
+	int64_t last, struct db_stmt **ret)
+{
+	int r = db_prepare(s->db, sql, ret);
+
+	if (r == 0) {
+		db_bind_int(*ret, first);
+		db_bind_int(*ret, last);
+	}
+	return r;
+}
+
+/* The first number that a query gives for a range. */
 static int ask(struct store *s, const char *sql, int64_t first, int64_t last,
 	int64_t *ret)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *stmt = NULL;
-	int r = db_prepare(s->db, sql, &stmt);
+	int r = prepare(s, sql, first, last, &stmt);
 
-	if (r < 0)
-		return r;
-	db_bind_int(stmt, first);
-	db_bind_int(stmt, last);
-	r = db_next(stmt);
+	if (r == 0)
+		r = db_next(stmt);
 	if (r <= 0)
 		return r < 0 ? r : -EBADMSG;
 	*ret = db_int(stmt, 0);
@@ -106,13 +116,9 @@ static int count(struct store *s, struct retain_done *d)
 static int change(struct store *s, const char *sql, int64_t first, int64_t last)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *stmt = NULL;
-	int r = db_prepare(s->db, sql, &stmt);
+	int r = prepare(s, sql, first, last, &stmt);
 
-	if (r < 0)
-		return r;
-	db_bind_int(stmt, first);
-	db_bind_int(stmt, last);
-	return db_run(stmt);
+	return r < 0 ? r : db_run(stmt);
 }
 
 /*
