@@ -8,18 +8,15 @@
 #include "util/cmd.h"
 #include "util/exit.h"
 #include "util/help.h"
-#include "util/log_key.h"
+#include "util/log_known.h"
 #include "util/out.h"
 #include "util/progress.h"
 #include "util/where.h"
 
 struct verify_values {
 	bool json, quiet;
-	const char *public_key;
-	struct opt_list expects;
+	struct log_known known;
 
-	struct note_key key;
-	struct expect expect;
 	struct progress bar;
 	struct verify_result result;
 	int error; /* of printing */
@@ -91,7 +88,7 @@ static const struct opt options[] = {
 		.name = "public-key",
 		.letter = 'k',
 		.kind = OPT_STRING,
-		.offset = offsetof(struct verify_values, public_key),
+		.offset = offsetof(struct verify_values, known.public_key),
 		.value = "KEY|FILE",
 		.help = "the first key of the ledger, as 'stele log key' "
 			"printed it",
@@ -100,7 +97,7 @@ static const struct opt options[] = {
 		.name = "expect",
 		.letter = 'e',
 		.kind = OPT_LIST,
-		.offset = offsetof(struct verify_values, expects),
+		.offset = offsetof(struct verify_values, known.expects),
 		.value = "FILE|LINE",
 		.help = "checkpoints from elsewhere that the ledger must agree "
 			"with",
@@ -361,30 +358,14 @@ static int finish(struct verify_values *v)
 
 /* ---- the command line ---- */
 
-static int read_outside(struct verify_values *v, struct diag *diag)
-{
-	int r = v->public_key ? log_key_read(v->public_key, &v->key, diag) : 0;
-
-	for (size_t i = 0; r == 0 && i < v->expects.count; i++) {
-		const char *given = v->expects.items[i];
-
-		if (strstr(given, "stele checkpoint "))
-			r = expect_parse(&v->expect, given, strlen(given),
-				"--expect", diag);
-		else
-			r = expect_read(&v->expect, given, diag);
-	}
-	return r;
-}
-
 static int verify(struct verify_values *v, const char *operand)
 {
 	const struct verify_hooks hooks = {
 		.found = on_found, .progress = on_progress, .arg = v};
 	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ char *keyfile = NULL;
+	struct verify_options opt;
 	struct diag diag = {0};
-	int r = read_outside(v, &diag);
+	int r = log_known_read(&v->known, &diag);
 
 	if (r == -EINVAL)
 		return fail(EXIT_USAGE, "%s", diag.text);
@@ -392,17 +373,8 @@ static int verify(struct verify_values *v, const char *operand)
 		r = where_ledger_operand(operand, &path, &diag);
 	if (r < 0)
 		return fail_diag(r, &diag);
-	if (asprintf(&keyfile, "%s-key", path) < 0) {
-		keyfile = NULL;
+	if (log_known_options(&v->known, path, &opt) < 0)
 		return fail(EXIT_SYSTEM, "out of memory");
-	}
-
-	const struct verify_options opt = {
-		.key = v->public_key ? &v->key : NULL,
-		.expect = &v->expect,
-		.keyfile = keyfile,
-	};
-
 	progress_begin(&v->bar, "verify", v->quiet);
 	r = verify_ledger(path, &opt, &hooks, &v->result, &diag);
 	progress_end(&v->bar);
@@ -416,13 +388,12 @@ static int run(const struct command *self, int argc, char **argv)
 
 	if (n < 0)
 		return code;
-	expect_init(&v.expect);
+	log_known_init(&v.known);
 	if (n != 1)
 		code = opt_misuse(self, "give one mount point or ledger");
 	else
 		code = verify(&v, argv[1]);
-	expect_done(&v.expect);
-	opt_list_done(&v.expects);
+	log_known_done(&v.known);
 	return code;
 }
 

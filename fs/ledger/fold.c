@@ -291,6 +291,7 @@ static void fold_free(struct fold *f)
 	free(f->targets);
 	free(f->index);
 	buf_done(&f->text);
+	proc_unref(f->proc);
 	free(f);
 }
 

@@ -59,9 +59,10 @@ struct fold_state {
 };
 
 struct fold {
-	int64_t id;	 /* in table fold */
-	int64_t proc_id; /* 0: not known */
-	bool has_node;	 /* the first target is in table node */
+	int64_t id;	   /* in table fold */
+	int64_t proc_id;   /* 0: not known */
+	struct proc *proc; /* a reference, or NULL; the caller sets it */
+	bool has_node;	   /* the first target is in table node */
 	struct store_time first;
 	struct fold_key key;
 	char *rule, *xattr;	    /* owned, for key and what */

@@ -271,18 +271,23 @@ void folding_flushed(struct store *s)
 
 /* A new fold; of too many, the one that was quiet for longest ends. */
 static int open_fold(struct store *s, const struct fold_key *key,
-	const struct ledger_attempt *a, const struct store_time *at)
+	const struct ledger_attempt *a, const struct store_time *at,
+	struct proc *proc)
 {
-	struct fold *f;
+	struct fold *f = NULL;
 	int r = 0;
 
 	if (s->folds.count == FOLD_MAX)
 		r = folding_close(s, folds_oldest(&s->folds));
-	return r < 0 ? r : folds_open(&s->folds, key, a, at, &f);
+	if (r == 0)
+		r = folds_open(&s->folds, key, a, at, &f);
+	if (f && proc)
+		f->proc = proc_ref(proc);
+	return r;
 }
 
 int folding_add(struct store *s, const struct ledger_attempt *a,
-	const struct store_time *at, const struct proc *proc, uint64_t *bytes)
+	const struct store_time *at, struct proc *proc, uint64_t *bytes)
 {
 	struct fold_key key;
 	struct fold *f;
@@ -304,7 +309,7 @@ int folding_add(struct store *s, const struct ledger_attempt *a,
 		if (a->node && !a->ino_is_parent)
 			r = rows_add_node(s, a, &node, bytes);
 		if (r == 0)
-			r = open_fold(s, &key, a, at);
+			r = open_fold(s, &key, a, at, proc);
 	}
 	if (r < 0)
 		return r;
@@ -417,6 +422,7 @@ int folding_close(struct store *s, struct fold *f)
 {
 	int r = f->touched || !f->stored || f->ahead ? flush(s, f) : 0;
 
+	sweep_use(f->proc, sealing_next(s->sealing));
 	if (r == 0)
 		r = folding_close_row(s, f->id);
 	if (r == 0)

@@ -18,18 +18,28 @@
 
 /* ---- which one ---- */
 
-/* The first number that a query gives for a range of records. */
+/* A statement about a range of records, or of tiles or rows. */
+static int prepare(struct store *s, const char *sql, int64_t first,
+	int64_t last, struct db_stmt **ret)
+{
+	int r = db_prepare(s->db, sql, ret);
+
+	if (r == 0) {
+		db_bind_int(*ret, first);
+		db_bind_int(*ret, last);
+	}
+	return r;
+}
+
+/* The first number that a query gives for a range. */
 static int ask(struct store *s, const char *sql, int64_t first, int64_t last,
 	int64_t *ret)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *stmt = NULL;
-	int r = db_prepare(s->db, sql, &stmt);
+	int r = prepare(s, sql, first, last, &stmt);
 
-	if (r < 0)
-		return r;
-	db_bind_int(stmt, first);
-	db_bind_int(stmt, last);
-	r = db_next(stmt);
+	if (r == 0)
+		r = db_next(stmt);
 	if (r <= 0)
 		return r < 0 ? r : -EBADMSG;
 	*ret = db_int(stmt, 0);
@@ -106,13 +116,9 @@ static int count(struct store *s, struct retain_done *d)
 static int change(struct store *s, const char *sql, int64_t first, int64_t last)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *stmt = NULL;
-	int r = db_prepare(s->db, sql, &stmt);
+	int r = prepare(s, sql, first, last, &stmt);
 
-	if (r < 0)
-		return r;
-	db_bind_int(stmt, first);
-	db_bind_int(stmt, last);
-	return db_run(stmt);
+	return r < 0 ? r : db_run(stmt);
 }
 
 /*
@@ -187,6 +193,8 @@ int retain_segment(struct store *s, int64_t before, struct retain_done *ret)
 		r = add_event(s, &d);
 	if (r == 0)
 		r = remove_mounts(s, d.last + 1);
+	if (r == 0)
+		r = sweep_run(&s->sweep, s->db, d.last);
 	if (r < 0)
 		return r;
 	*ret = d;
@@ -194,6 +202,15 @@ int retain_segment(struct store *s, int64_t before, struct retain_done *ret)
 }
 
 /* ---- all that are old ---- */
+
+/* Pages that one transaction gives back: 4 MiB; the minutes share the rest. */
+#define PAGES_MAX "1024"
+
+static int shrink(struct store *s, void *arg)
+{
+	(void)arg;
+	return db_exec(s->db, "PRAGMA incremental_vacuum(" PAGES_MAX ")");
+}
 
 struct run {
 	int64_t before;
@@ -213,15 +230,16 @@ int retain_run(struct ledger *l, int64_t before)
 {
 	struct run run = {.before = before};
 
-	for (int n = 0; n < RUN_MAX; n++) {
-		int r = ledger_work(l, remove_one, &run);
+	int n = 0, r = 0;
 
-		if (r < 0)
-			return n ? n : r;
-		if (run.result == 0)
-			return n;
+	for (; n < RUN_MAX; n++) {
+		r = ledger_work(l, remove_one, &run);
+		if (r < 0 || run.result == 0)
+			break;
 	}
-	return RUN_MAX;
+	if (r == 0)
+		r = ledger_work(l, shrink, NULL);
+	return n ? n : r;
 }
 
 static int prune(struct store *s, int64_t before, struct retain_done *ret)
@@ -310,6 +328,8 @@ static int prune_and_sign(struct store *s, int64_t before, struct start *found,
 		r = prune(s, before, ret);
 	if (r == 0 && ret->last && found->has_key)
 		r = sign_end(s, &found->key, &line);
+	if (r == 0)
+		r = db_exec(s->db, "PRAGMA incremental_vacuum");
 	if (r < 0)
 		return diag_set(diag, r, "ledger %s: %s", s->path,
 			line.text[0] ? line.text : db_error(s->db));

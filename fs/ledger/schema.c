@@ -313,8 +313,11 @@ static int create_all(struct db *db)
 
 int schema_create(struct db *db, const char *path, struct diag *diag)
 {
-	int r = db_exec(db, "BEGIN IMMEDIATE");
+	/* So that retention can give space back; before there is a table. */
+	int r = db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL");
 
+	if (r == 0)
+		r = db_exec(db, "BEGIN IMMEDIATE");
 	if (r == 0)
 		r = create_all(db);
 	if (r == 0)

@@ -99,6 +99,7 @@ static int prepare(struct store *s)
 	if (r == 0)
 		r = db_exec_int(s->db, "SELECT coalesce(max(id), 0) FROM proc",
 			&s->last_proc);
+	sweep_init(&s->sweep, s->last_proc);
 	return r;
 }
 
@@ -184,6 +185,7 @@ void store_close(struct store *s)
 	rows_done(s);
 	folding_done(s);
 	tally_close(s->tally);
+	sweep_done(&s->sweep);
 	sealing_free(s->sealing);
 	digests_free(s->digests);
 	db_close(s->db);

@@ -16,6 +16,7 @@
 #include "fs/ledger/record.h"
 #include "fs/ledger/sealing.h"
 #include "fs/ledger/store.h"
+#include "fs/ledger/sweep.h"
 #include "fs/ledger/tally.h"
 
 struct store {
@@ -41,6 +42,7 @@ struct store {
 	int64_t last_proc_now; /* with the open transaction */
 	struct proc **fresh;   /* references to what it has entered */
 	size_t fresh_count, fresh_cap;
+	struct sweep sweep; /* those that have a row */
 
 	struct db_stmt *begin, *commit;
 	struct db_stmt *add_mount, *add_proc, *add_node, *add_attempt,
@@ -83,7 +85,7 @@ int rows_add_node(struct store *s, const struct ledger_attempt *a,
 
 /* An attempt as a record of its own. */
 int rows_add_attempt(struct store *s, const struct ledger_attempt *a,
-	const struct store_time *at, const struct proc *proc,
+	const struct store_time *at, struct proc *proc,
 	uint64_t *bytes) must_check;
 
 /* The columns that attempt and fold have in common. */
@@ -116,7 +118,7 @@ bool folding_is_flood(
  * own; -errno.
  */
 int folding_add(struct store *s, const struct ledger_attempt *a,
-	const struct store_time *at, const struct proc *proc,
+	const struct store_time *at, struct proc *proc,
 	uint64_t *bytes) must_check;
 
 /*
