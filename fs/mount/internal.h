@@ -23,6 +23,7 @@
 #include "fs/mount/mount.h"
 #include "fs/mount/park.h"
 #include "fs/mount/perm.h"
+#include "fs/mount/scene.h"
 #include "fs/view/view.h"
 
 /* The image never changes, so what the kernel was told holds for ever. */
@@ -34,6 +35,7 @@
 struct mount {
 	struct image *img;
 	struct image_summary sum;
+	struct scene *scene; /* what is shown: img and what it lacks */
 	struct view *view;
 	struct guard *guard;
 	struct ledger *ledger;

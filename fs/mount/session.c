@@ -71,10 +71,14 @@ static int open_image(
 			opt->image, hex);
 	}
 
+	r = scene_new(m->img, opt->places, opt->place_count, &m->scene);
+	if (r < 0)
+		return diag_errno(diag, r, "mount %s: the places to mount on",
+			opt->image);
 	r = view_new(m->img, opt->verify_always ? VIEW_VERIFY_ALWAYS : 0,
 		opt->cache_bytes, &m->view);
 	if (r == 0)
-		r = guard_new(m->img, &m->guard);
+		r = guard_new(m->img, m->scene, &m->guard);
 	m->damaged = calloc(m->sum.frames / 32 + 1, sizeof(*m->damaged));
 	if (r == 0 && !m->damaged)
 		r = -ENOMEM;
@@ -313,6 +317,7 @@ void mount_free(struct mount *m)
 	pthread_mutex_destroy(&m->buffers_lock);
 	guard_free(m->guard);
 	view_free(m->view);
+	scene_free(m->scene);
 	image_free(m->img);
 	free(m->damaged);
 	free(m->mount_point);

@@ -18,8 +18,8 @@ const char *policy_source_name(enum policy_source s)
 	return names[s];
 }
 
-/* Parents before children: '/' sorts before every other byte. */
-static int path_order(const char *a, const char *b)
+/* '/' sorts before every other byte. */
+int policy_path_order(const char *a, const char *b)
 {
 	while (*a && *a == *b) {
 		a++;
@@ -36,7 +36,7 @@ static int order(const void *a, const void *b)
 {
 	const struct policy_path *x = a, *y = b;
 
-	return path_order(x->path, y->path);
+	return policy_path_order(x->path, y->path);
 }
 
 bool policy_is_below(const char *path, const char *parent)
