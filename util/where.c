@@ -175,6 +175,30 @@ static int ledger_place(const char *mount_point, char **ret_folder,
 	return 0;
 }
 
+int where_upper(const char *mount_point, const char *custom, char **ret,
+	struct diag *diag)
+{
+	_cleanup_free_ char *state = NULL;
+	_cleanup_buf_ struct buf name;
+	int r;
+
+	buf_init(&name, 4 * PATH_MAX + 16);
+	if (custom) {
+		r = lexical(custom, ret);
+		return r < 0 ? diag_errno(diag, r, "state folder %s", custom)
+			     : 0;
+	}
+	r = state_folder(&state, diag);
+	if (r < 0)
+		return r;
+	r = name_of_path(mount_point, &name);
+	if (r == 0 && asprintf(ret, "%s/mounts/%.*s", state, (int)name.len,
+			      name.data) < 0)
+		r = -ENOMEM;
+	return r < 0 ? diag_errno(diag, r, "state folder of %s", mount_point)
+		     : 0;
+}
+
 /* ---- ledgers ---- */
 
 int where_ledger(const char *given, char **ret_path, struct diag *diag)

@@ -354,6 +354,8 @@ int clerk_new(
 	c->metrics = opt->metrics;
 	set_pace(c, opt->pace);
 	digest_hex(&opt->mount->image_id, c->image_id);
+	if (opt->mount->policy)
+		digest_hex(opt->mount->policy, c->policy);
 	boot_read_id(c->boot_id);
 	c->path = strdup(opt->path);
 	c->mount_point =

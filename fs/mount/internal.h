@@ -54,6 +54,8 @@ struct mount {
 
 	void (*ready)(void *arg);
 	void *ready_arg;
+	void (*unmounted)(void *arg); /* or NULL */
+	void *unmounted_arg;
 
 	/* Reply buffers of MOUNT_REQUEST_MAX bytes that are free. */
 	pthread_mutex_t buffers_lock;

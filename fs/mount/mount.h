@@ -50,6 +50,14 @@ struct mount_options {
 	int (*before_ledger)(void *arg, struct diag *diag);
 	void *before_ledger_arg;
 
+	/* Called when it is unmounted, before the ledger is closed. May be
+	 * NULL. */
+	void (*unmounted)(void *arg);
+	void *unmounted_arg;
+
+	/* What names the policy of the writable paths, or NULL. */
+	const struct digest *policy;
+
 	unsigned threads;   /* workers; 0: default */
 	size_t cache_bytes; /* decompressed frames; 0: default */
 };
