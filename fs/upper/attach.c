@@ -148,10 +148,11 @@ int attach_make(const struct attach *a, const struct plan_step *s, int dir,
 }
 
 /* Inodes of a tmpfs that the user does not see: its root; of an overlay also
- * upper, work, and what overlayfs makes there. */
+ * upper, work, what overlayfs makes there, and one for the attributes that it
+ * keeps, since those count, too. */
 enum {
 	INODES_ROOT = 1,
-	INODES_OVERLAY = 5,
+	INODES_OVERLAY = 6,
 };
 
 static int make_memory(

@@ -192,8 +192,11 @@ static int set_owner(int fd, const struct plan_step *s, bool declared_only)
 
 	/* fd is an O_PATH descriptor. */
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (chown(path, uid, gid) < 0)
-		return -errno;
+	if (chown(path, uid, gid) < 0 &&
+		(errno != EINVAL || p->uid != POLICY_ID_UNSET ||
+			p->gid != POLICY_ID_UNSET))
+		return -errno; /* EINVAL: an id that our user namespace does not
+				* know, and nobody asked for it: it is ours */
 	/* Last, since to give it away takes set-id bits off. */
 	if (declared_only && p->mode == POLICY_MODE_UNSET)
 		return 0;

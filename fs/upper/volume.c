@@ -7,16 +7,14 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/loop.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "fs/base/io.h"
 #include "fs/upper/detached.h"
+#include "fs/upper/program.h"
 
 /* linux/fs/ext4/ext4.h; a size in blocks. */
 #define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
@@ -52,73 +50,23 @@ void volume_remove(int dir, const char *name)
 
 /* ---- making ---- */
 
-/* Run mkfs.ext4 on the file, which it knows as descriptor 3; what it says goes
- * to memory. */
-static int spawn_mkfs(int file, int said, char *inodes, pid_t *ret)
-{
-	char name[] = "mkfs.ext4", q[] = "-q", force[] = "-F", b[] = "-b",
-	     block[] = "4096", m[] = "-m", zero[] = "0", n[] = "-N",
-	     target[] = "/proc/self/fd/3",
-	     path[] = "PATH=/usr/sbin:/sbin:/usr/bin:/bin", lang[] = "LC_ALL=C";
-	char *with[] = {
-		name, q, force, b, block, m, zero, n, inodes, target, NULL};
-	char *without[] = {name, q, force, b, block, m, zero, target, NULL};
-	char *env[] = {path, lang, NULL};
-	static const char *const places[] = {
-		"/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4", "/usr/bin/mkfs.ext4"};
-	posix_spawn_file_actions_t actions;
-	int r = posix_spawn_file_actions_init(&actions);
-
-	if (r != 0)
-		return -r;
-	r = posix_spawn_file_actions_adddup2(&actions, said, 2);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, said, 1);
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(&actions, file, 3);
-	if (r == 0)
-		r = ENOENT;
-	for (size_t i = 0; r == ENOENT && i < ARRAY_LEN(places); i++)
-		r = posix_spawn(ret, places[i], &actions, NULL,
-			*inodes ? with : without, env);
-	posix_spawn_file_actions_destroy(&actions);
-	return -r;
-}
-
 static int run_mkfs(int file, uint64_t inodes, struct diag *diag)
 {
-	_cleanup_close_ int said = memfd_create("mkfs", MFD_CLOEXEC);
-	char number[24] = "", text[256];
-	pid_t pid;
-	int status, r;
+	char number[24];
+	const char *with[] = {"mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0",
+		"-N", number, PROGRAM_FILE, NULL};
+	const char *without[] = {"mkfs.ext4", "-q", "-F", "-b", "4096", "-m",
+		"0", PROGRAM_FILE, NULL};
 
-	if (said < 0)
-		return diag_errno(diag, -errno, "making the volume");
-	if (inodes)
-		(void)snprintf(number, sizeof(number), "%" PRIu64,
-			inodes > UINT64_MAX - RESERVED_INODES
-				? inodes
-				: inodes + RESERVED_INODES);
-	r = spawn_mkfs(file, said, number, &pid);
-	if (r == -ENOENT)
-		return diag_set(diag, -ENOPKG,
-			"a storage with a size needs mkfs.ext4; install the "
-			"package e2fsprogs");
-	if (r < 0)
-		return diag_errno(diag, r, "starting mkfs.ext4");
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return diag_errno(
-				diag, -errno, "waiting for mkfs.ext4");
-	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
+	/* ext4 keeps some for itself. */
+	if (__builtin_add_overflow(inodes, RESERVED_INODES, &inodes))
+		inodes = UINT64_MAX;
+	(void)snprintf(number, sizeof(number), "%" PRIu64, inodes);
 
-	ssize_t len = io_pread(said, text, sizeof(text) - 1, 0);
+	int r = program_run(
+		inodes > RESERVED_INODES ? with : without, file, diag);
 
-	text[len > 0 ? len : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return diag_set(diag, -EINVAL, "mkfs.ext4 refused: %s", text);
+	return r > 0 ? -EINVAL : r;
 }
 
 int volume_make(int dir, const char *name, const struct volume_limits *limits,
@@ -245,8 +193,8 @@ static uint64_t blocks_of(int file)
 }
 
 /* Let the file system fill its file: after the file has grown, perhaps long ago
- * by a mount that was cut off. */
-static int grow(int mount, int file, const char *name, struct diag *diag)
+ * by a mount that was cut off. -EPERM without CAP_SYS_RESOURCE. */
+static int grow_mounted(int mount, int file)
 {
 	_cleanup_close_ int root =
 		openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -254,31 +202,59 @@ static int grow(int mount, int file, const char *name, struct diag *diag)
 	uint64_t blocks;
 
 	if (root < 0 || fstat(file, &st) < 0)
-		return diag_errno(diag, -errno, "growing volume %s", name);
+		return -errno;
 	blocks = (uint64_t)st.st_size / BLOCK;
 	if (blocks <= blocks_of(file))
 		return 0;
-	if (ioctl(root, EXT4_IOC_RESIZE_FS, &blocks) < 0)
-		return diag_errno(diag, -errno, "growing volume %s", name);
+	return ioctl(root, EXT4_IOC_RESIZE_FS, &blocks) < 0 ? -errno : 0;
+}
+
+/* The same while it is not mounted: slower, since all of it is checked first.
+ */
+static int grow_offline(int file, const char *name, struct diag *diag)
+{
+	const char *check[] = {"e2fsck", "-f", "-p", PROGRAM_FILE, NULL};
+	const char *resize[] = {"resize2fs", PROGRAM_FILE, NULL};
+	struct diag said;
+	int r = program_run(check, file, &said);
+
+	/* 1: it has put right what was wrong. */
+	if (r == 0 || r == 1)
+		r = program_run(resize, file, &said);
+	if (r != 0)
+		return diag_set(diag, r < 0 ? r : -EINVAL,
+			"growing volume %s: %s", name, said.text);
 	return 0;
+}
+
+static int mount_file(
+	int file, const char *name, unsigned attrs, struct diag *diag)
+{
+	_cleanup_close_ int device = -1;
+	char path[32];
+
+	device = take_loop(file, name, path, diag);
+	return device < 0 ? device : detached_device("ext4", path, attrs, diag);
 }
 
 int volume_mount(int dir, const char *name, uint64_t size, unsigned attrs,
 	struct diag *diag)
 {
 	_cleanup_close_ int file = open_volume(dir, name, diag);
-	_cleanup_close_ int device = -1, mount = -1;
-	char path[32];
+	_cleanup_close_ int mount = -1;
 	int r = file < 0 ? file : fit_file(file, name, size, diag);
 
 	if (r < 0)
 		return r;
-	device = take_loop(file, name, path, diag);
-	if (device < 0)
-		return device;
-	mount = detached_device("ext4", path, attrs, diag);
+	mount = mount_file(file, name, attrs, diag);
 	if (mount < 0)
 		return mount;
-	r = grow(mount, file, name, diag);
-	return r < 0 ? r : take_fd(mount);
+	r = grow_mounted(mount, file);
+	if (r == 0)
+		return take_fd(mount);
+	if (r != -EPERM)
+		return diag_errno(diag, r, "growing volume %s", name);
+	(void)close(take_fd(mount)); /* unmounts it */
+	r = grow_offline(file, name, diag);
+	return r < 0 ? r : mount_file(file, name, attrs, diag);
 }
