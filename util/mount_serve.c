@@ -156,6 +156,11 @@ static int serve(struct mount_request *q, struct server *s)
 	bool point = false;
 	int r;
 
+	/* The plan is made; the server has the image for itself. */
+	if (q->upper.plan.count) {
+		image_free(q->upper.img);
+		q->upper.img = NULL;
+	}
 	q->opt.places = q->upper.places;
 	q->opt.place_count = q->upper.place_count;
 	q->opt.policy = q->upper.plan.count ? &q->upper.plan.policy : NULL;

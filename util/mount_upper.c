@@ -38,15 +38,13 @@ static int read_policy(struct mount_upper *u, const struct mount_words *w)
 static int plan_for(
 	struct mount_upper *u, const struct mount_words *w, const char *image)
 {
-	_cleanup_(image_free) struct image *img = NULL;
 	struct diag diag = {0};
-	int r = image_open_path(image, &img, &diag);
+	int r = image_open_path(image, &u->img, &diag);
 
 	if (r == 0)
-		r = plan_new(&u->policy, img, w->policy, &u->plan, &diag);
+		r = plan_new(&u->policy, u->img, w->policy, &u->plan, &diag);
 	if (r < 0)
 		return fail_diag(r, &diag);
-	image_summary(img, &u->sum);
 	u->places = calloc(u->plan.count + 1, sizeof(*u->places));
 	if (!u->places)
 		return fail(EXIT_SYSTEM, "out of memory");
@@ -123,8 +121,10 @@ int mount_upper_attach(const struct mount_upper *u, const struct mount_words *w,
 	_cleanup_buf_ struct buf notes = {.max = NOTES_MAX};
 	_cleanup_close_ int root =
 		open(opt->mount_point, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	const struct attach a = {
+	struct image_summary sum = {0};
+	struct attach a = {
 		.plan = &u->plan,
+		.img = u->img,
 		.file = w->policy,
 		.root = root,
 		.attrs = (opt->suid ? 0u : MOUNT_ATTR_NOSUID) |
@@ -133,8 +133,6 @@ int mount_upper_attach(const struct mount_upper *u, const struct mount_words *w,
 		.on_change = w->on_change,
 		.mount_point = opt->mount_point,
 		.image = opt->image,
-		.image_id = u->sum.image_id,
-		.tree_id = u->sum.tree_id,
 		.notes = &notes,
 	};
 	struct diag diag = {0};
@@ -145,6 +143,9 @@ int mount_upper_attach(const struct mount_upper *u, const struct mount_words *w,
 	if (root < 0)
 		return fail(EXIT_SYSTEM, "%s: %s", opt->mount_point,
 			strerror(errno));
+	image_summary(u->img, &sum);
+	a.image_id = sum.image_id;
+	a.tree_id = sum.tree_id;
 	raise_files();
 	r = attach_all(&a, &diag);
 	print_notes(&notes);
@@ -154,6 +155,7 @@ int mount_upper_attach(const struct mount_upper *u, const struct mount_words *w,
 void mount_upper_done(struct mount_upper *u)
 {
 	plan_done(&u->plan);
+	image_free(u->img);
 	policy_done(&u->policy);
 	free(u->places);
 	free(u->state);

@@ -13,9 +13,9 @@ struct mount_upper {
 	struct plan plan;
 	struct mount_place *places; /* that the mount must show; owned */
 	size_t place_count;
-	struct image_summary sum; /* of the image that was planned for */
-	char *state;		  /* the folder; or NULL: nothing is kept */
-	int lock;		  /* on it, for as long as the mount stands */
+	struct image *img; /* that was planned for */
+	char *state;	   /* the folder; or NULL: nothing is kept */
+	int lock;	   /* on it, for as long as the mount stands */
 };
 
 /*

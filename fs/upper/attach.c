@@ -21,18 +21,28 @@ bool attach_needs_state(const struct plan *plan)
 	return false;
 }
 
-int attach_note(
-	const struct attach *a, const struct plan_step *s, const char *text)
+/* Names may hold anything, and the notes are lines. */
+static int add_name(struct buf *b, const char *name)
 {
-	/* Names may hold anything, and the notes are lines. */
-	for (const char *p = s->declared->path; *p; p++) {
-		bool odd = (unsigned char)*p < 0x20 || *p == 0x7f;
-		int r = buf_add(a->notes, odd ? "?" : p, 1);
+	int r = 0;
 
-		if (r < 0)
-			return r;
+	for (; r == 0 && *name; name++) {
+		bool odd = (unsigned char)*name < 0x20 || *name == 0x7f;
+
+		r = buf_add(b, odd ? "?" : name, 1);
 	}
-	return buf_printf(a->notes, ": %s\n", text);
+	return r;
+}
+
+int attach_note(const struct attach *a, const struct plan_step *s,
+	const char *below, const char *text)
+{
+	const char *path = s->declared->path;
+	int r = path[1] || !*below ? add_name(a->notes, path) : 0;
+
+	if (r == 0)
+		r = add_name(a->notes, below);
+	return r < 0 ? r : buf_printf(a->notes, ": %s\n", text);
 }
 
 /* The line in diag says what failed; add at which path. */
@@ -85,7 +95,7 @@ static int note_options(const struct attach *a, const struct plan_step *s,
 			"without",
 			detached_option_word(bit));
 
-		int r = attach_note(a, s, text);
+		int r = attach_note(a, s, "", text);
 
 		if (r < 0)
 			return r;

@@ -19,7 +19,8 @@ enum attach_change {
 
 struct attach {
 	const struct plan *plan;
-	const char *file; /* of the policy, for messages; or NULL */
+	const struct image *img; /* that the plan is for */
+	const char *file;	 /* of the policy, for messages; or NULL */
 	int root;	/* O_PATH: where the image is mounted, nothing on it */
 	unsigned attrs; /* MOUNT_ATTR_*: of every one, besides its own */
 

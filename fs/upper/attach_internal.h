@@ -24,9 +24,11 @@ int attach_bind(const struct attach *a, const struct plan_step *s, int dir,
 int attach_make(const struct attach *a, const struct plan_step *s, int dir,
 	struct diag *diag) must_check;
 
-/* Add "PATH: text" to the notes. 0 or -errno. */
+/* Add "PATH: text" to the notes; below is added to the step's path. 0 or
+ * -errno.
+ */
 int attach_note(const struct attach *a, const struct plan_step *s,
-	const char *text) must_check;
+	const char *below, const char *text) must_check;
 
 unsigned attach_attrs(const struct attach *a, const struct plan_step *s);
 

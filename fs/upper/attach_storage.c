@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/upper/conflict.h"
 #include "fs/upper/content.h"
 #include "fs/upper/rebase.h"
 #include "fs/upper/volume.h"
@@ -16,8 +17,13 @@ struct storing {
 	struct state *state;
 	const struct plan_step *step;
 	struct diag *diag;
-	bool stale; /* what is there was written over another image */
+	bool fresh;   /* nothing is known of it */
+	bool changed; /* what is there was written over another image */
 };
+
+/* So many conflicts are named, and the others counted. */
+#define CONFLICTS_NAMED 20
+#define CONFLICTS_MAX (64u << 20)
 
 /* Of another kind it would be hidden, or shown as what it is not. */
 static int check_kind(struct storing *g, const struct state_storage *was)
@@ -39,20 +45,73 @@ static int check_kind(struct storing *g, const struct state_storage *was)
 	return 0;
 }
 
-/* What was written over another image: say so, and do what was asked for. */
-static int take_change(struct storing *g)
+static int find_conflicts(struct storing *g, int dir, struct buf *ret)
 {
-	if (g->a->on_change == ATTACH_REFUSE)
-		return diag_set(g->diag, -ESTALE,
-			"storage '%s' was written over another image; "
-			"--on-image-change=keep puts it over this one, reset "
-			"removes it",
-			g->step->name);
-	g->stale = true;
-	return attach_note(g->a, g->step,
-		g->a->on_change == ATTACH_RESET
-			? "the image changed; what was written is removed"
-			: "the image changed; what was written stays over it");
+	const struct plan_step *s = g->step;
+	struct conflict_place place = {g->state, s->name, g->a->img, s->ino};
+	_cleanup_close_ int upper = openat(dir, content_name(s->form),
+		O_NOFOLLOW | O_CLOEXEC |
+			(s->form == PLAN_FILE ? O_PATH
+					      : O_RDONLY | O_DIRECTORY));
+
+	if (upper < 0)
+		return diag_errno(
+			g->diag, -errno, "opening storage '%s'", s->name);
+	return conflict_find(&place, upper, ret, g->diag);
+}
+
+/* Paths in buf, each with its NUL: a note for each. Returns how many. */
+static int note_conflicts(struct storing *g, const struct buf *paths)
+{
+	int r = 0, count = 0;
+
+	for (size_t at = 0; r == 0 && at < paths->len; count++) {
+		const char *path = paths->data + at;
+
+		at += strlen(path) + 1;
+		if (count < CONFLICTS_NAMED)
+			r = attach_note(g->a, g->step, path,
+				"it was written, and changed in the image, "
+				"too");
+	}
+	if (r == 0 && count > CONFLICTS_NAMED) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text),
+			"%d more files were written and changed in the image",
+			count - CONFLICTS_NAMED);
+		r = attach_note(g->a, g->step, "", text);
+	}
+	return r < 0 ? r : count;
+}
+
+/* What lies in dir was written over another image: say so, and in which files
+ * both changed. */
+static int take_change(struct storing *g, int dir)
+{
+	_cleanup_buf_ struct buf paths = {.max = CONFLICTS_MAX};
+	int count = 0, r = find_conflicts(g, dir, &paths);
+
+	if (r == 0)
+		r = attach_note(g->a, g->step, "",
+			g->a->on_change == ATTACH_RESET
+				? "the image changed; what was written is "
+				  "removed"
+			: g->a->on_change == ATTACH_KEEP
+				? "the image changed; what was written stays "
+				  "over it"
+				: "the image changed");
+	if (r == 0)
+		count = r = note_conflicts(g, &paths);
+	if (r < 0)
+		return r;
+	if (g->a->on_change != ATTACH_REFUSE)
+		return 0;
+	return diag_set(g->diag, -ESTALE,
+		"storage '%s' was written over another image, and %d of its "
+		"files changed in this one, too; --on-image-change=keep puts "
+		"it over this one, reset removes it",
+		g->step->name, count);
 }
 
 static int check_record(struct storing *g, bool exists)
@@ -61,17 +120,25 @@ static int check_record(struct storing *g, bool exists)
 	struct state_storage was;
 	int r = state_get(g->state, s->name, &was, g->diag);
 
-	if (r == -ENOENT) {
-		/* The record was lost, or never committed. */
-		g->stale = exists && s->form == PLAN_OVERLAY;
+	g->fresh = r == -ENOENT;
+	if (g->fresh) {
+		/* The record was lost, or never committed: as if the image had
+		 * changed, but nobody knows in what. */
+		if (exists && s->form == PLAN_OVERLAY)
+			g->changed = true;
 		return 0;
 	}
 	if (r == 0)
 		r = check_kind(g, &was);
-	if (r == 0 && exists && was.seeded &&
-		!digest_equal(&was.tree_id, &g->a->tree_id))
-		r = take_change(g);
+	if (r == 0 && exists && was.seeded)
+		g->changed = !digest_equal(&was.tree_id, &g->a->tree_id);
 	return r;
+}
+
+/* Does the user decide what becomes of it? */
+static bool is_asked(const struct storing *g)
+{
+	return g->changed && !g->fresh;
 }
 
 static int put_record(struct storing *g)
@@ -85,7 +152,15 @@ static int put_record(struct storing *g)
 		.tree_id = g->a->tree_id,
 	};
 
-	return state_put(g->state, s->name, s->declared->path, &now, g->diag);
+	const struct conflict_place place = {
+		g->state, s->name, g->a->img, s->ino};
+	int r = 0;
+
+	if (now.seeded && (g->fresh || g->changed))
+		r = conflict_remember(&place, g->diag);
+	return r < 0 ? r
+		     : state_put(g->state, s->name, s->declared->path, &now,
+			       g->diag);
 }
 
 /* ---- folders ---- */
@@ -128,35 +203,55 @@ static int renew(struct storing *g, int dir, const char *own)
 {
 	int r = content_own(dir, own, g->step, true, g->diag);
 
-	if (r == 0 && g->stale && g->step->form == PLAN_OVERLAY)
+	if (r == 0 && g->changed && g->step->form == PLAN_OVERLAY)
 		r = rebase(dir, g->diag);
 	return r;
+}
+
+static int open_folder(struct storing *g, int *ret)
+{
+	*ret = openat(state_storage_fd(g->state), g->step->name,
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret < 0 ? diag_errno(g->diag, -errno, "opening storage '%s'",
+				  g->step->name)
+			: 0;
+}
+
+/* What is there as far as it stays. */
+static int take_folder(struct storing *g, bool *ret_stays)
+{
+	_cleanup_close_ int dir = -1;
+	int storage = state_storage_fd(g->state);
+	int r;
+
+	*ret_stays = has(storage, g->step->name);
+	r = check_record(g, *ret_stays);
+	if (r < 0 || !is_asked(g))
+		return r;
+	r = open_folder(g, &dir);
+	if (r == 0)
+		r = take_change(g, dir);
+	if (r < 0 || g->a->on_change != ATTACH_RESET)
+		return r;
+	*ret_stays = false;
+	r = content_remove(storage, g->step->name);
+	return r < 0 ? diag_errno(g->diag, r, "removing storage '%s'",
+			       g->step->name)
+		     : 0;
 }
 
 static int mount_folder(struct storing *g)
 {
 	const struct plan_step *s = g->step;
-	int storage = state_storage_fd(g->state);
-	int r = check_record(g, has(storage, s->name));
+	_cleanup_close_ int dir = -1;
+	bool stays;
+	int r = take_folder(g, &stays);
 
-	if (r == 0 && g->stale && g->a->on_change == ATTACH_RESET)
-		r = content_remove(storage, s->name);
-	if (r < 0)
-		return r;
-
-	bool fresh = !has(storage, s->name);
-
-	r = fresh ? make_folder(g, storage) : 0;
-	if (r < 0)
-		return r;
-
-	_cleanup_close_ int dir = openat(storage, s->name,
-		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (dir < 0)
-		return diag_errno(
-			g->diag, -errno, "opening storage '%s'", s->name);
-	if (!fresh)
+	if (r == 0 && !stays)
+		r = make_folder(g, state_storage_fd(g->state));
+	if (r == 0)
+		r = open_folder(g, &dir);
+	if (r == 0 && stays)
 		r = renew(g, dir, content_name(s->form));
 	if (r == 0)
 		r = put_record(g);
@@ -197,27 +292,43 @@ static int fill_volume(struct storing *g, int mount)
 	return r;
 }
 
-static int mount_volume(struct storing *g)
+/* Make the volume where there is none, and mount it. */
+static int open_volume(struct storing *g)
 {
 	const struct plan_step *s = g->step;
 	const struct volume_limits limits = {
 		.size = s->declared->size, .inodes = s->declared->inodes};
-	unsigned attrs = attach_attrs(g->a, s);
+	int volumes = state_volumes_fd(g->state);
+	int r = 0;
+
+	if (!volume_exists(volumes, s->name))
+		r = volume_make(volumes, s->name, &limits, g->diag);
+	/* An overlay has flags of its own; what it lies on is not seen. */
+	return r < 0 ? r
+		     : volume_mount(volumes, s->name, s->declared->size,
+			       s->form == PLAN_EMPTY ? attach_attrs(g->a, s)
+						     : 0,
+			       g->diag);
+}
+
+static int mount_volume(struct storing *g)
+{
+	const struct plan_step *s = g->step;
 	int volumes = state_volumes_fd(g->state);
 	int r = check_record(g, volume_exists(volumes, s->name));
+	_cleanup_close_ int mount = r < 0 ? r : open_volume(g);
 
-	if (r == 0 && g->stale && g->a->on_change == ATTACH_RESET)
+	if (mount < 0)
+		return mount;
+	if (is_asked(g) && !has(mount, FRESH_MARK))
+		r = take_change(g, mount);
+	if (r == 0 && is_asked(g) && g->a->on_change == ATTACH_RESET) {
+		(void)close(take_fd(mount)); /* unmounts it */
 		volume_remove(volumes, s->name);
-	if (r == 0 && !volume_exists(volumes, s->name))
-		r = volume_make(volumes, s->name, &limits, g->diag);
-	if (r < 0)
-		return r;
-
-	/* The overlay has flags of its own; what it lies on is not seen. */
-	_cleanup_close_ int mount = volume_mount(volumes, s->name,
-		s->declared->size, s->form == PLAN_EMPTY ? attrs : 0, g->diag);
-
-	r = mount < 0 ? mount : fill_volume(g, mount);
+		r = mount = open_volume(g);
+	}
+	if (r >= 0)
+		r = fill_volume(g, mount);
 	if (r == 0)
 		r = put_record(g);
 	if (r < 0)

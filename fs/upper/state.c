@@ -17,6 +17,8 @@ struct state {
 	char *file; /* of the database */
 	struct db *db;
 	int storage, volumes;
+	/* Run once for each file of an image; NULL until the first time. */
+	struct db_stmt *put_original, *get_original;
 };
 
 /* Bytes are BLOB where they are a path, which may have any. */
@@ -40,7 +42,13 @@ static const char schema[] =
 	"tree_id BLOB CHECK(length(tree_id) = 32),"
 	"made INTEGER NOT NULL,"
 	"used INTEGER NOT NULL" /* mounted last */
-	") STRICT;";
+	") STRICT;"
+	"CREATE TABLE original("
+	"storage TEXT NOT NULL,"
+	"path BLOB NOT NULL,"
+	"facts BLOB NOT NULL CHECK(length(facts) = 16),"
+	"PRIMARY KEY(storage, path)"
+	") STRICT, WITHOUT ROWID;";
 
 /* ---- the lock ---- */
 
@@ -239,6 +247,8 @@ void state_close(struct state *s)
 {
 	if (!s)
 		return;
+	db_stmt_free(s->put_original);
+	db_stmt_free(s->get_original);
 	db_close(s->db);
 	if (s->storage >= 0)
 		(void)close(s->storage); /* nothing is written through it */
@@ -403,4 +413,67 @@ int state_put(struct state *s, const char *name, const char *path,
 		r = db_run(q);
 	}
 	return r < 0 ? failed(s, r, diag) : 0;
+}
+
+/* ---- what the image had ---- */
+
+int state_forget_originals(struct state *s, const char *name, struct diag *diag)
+{
+	_cleanup_(db_stmt_free) struct db_stmt *q = NULL;
+	int r = db_prepare(s->db, "DELETE FROM original WHERE storage = ?", &q);
+
+	if (r == 0) {
+		db_bind_text(q, name);
+		r = db_run(q);
+	}
+	return r < 0 ? failed(s, r, diag) : 0;
+}
+
+int state_put_original(struct state *s, const char *name, const char *path,
+	const struct state_facts *facts, struct diag *diag)
+{
+	struct db_stmt **q = &s->put_original;
+	int r = *q ? 0
+		   : db_prepare(
+			     s->db, "REPLACE INTO original VALUES(?, ?, ?)", q);
+
+	if (r == 0) {
+		db_bind_text(*q, name);
+		db_bind_bytes(*q, path, strlen(path));
+		db_bind_bytes(*q, facts->bytes, sizeof(facts->bytes));
+		r = db_run(*q);
+	}
+	return r < 0 ? failed(s, r, diag) : 0;
+}
+
+int state_get_original(struct state *s, const char *name, const char *path,
+	struct state_facts *ret, struct diag *diag)
+{
+	struct db_stmt **q = &s->get_original;
+	size_t len = 0;
+	int r = *q ? 0
+		   : db_prepare(s->db,
+			     "SELECT facts FROM original WHERE storage = ? "
+			     "AND path = ?",
+			     q);
+
+	if (r < 0)
+		return failed(s, r, diag);
+	db_bind_text(*q, name);
+	db_bind_bytes(*q, path, strlen(path));
+	r = db_next(*q);
+	if (r > 0) {
+		const void *facts = db_bytes(*q, 0, &len);
+
+		if (facts && len == sizeof(ret->bytes))
+			memcpy(ret->bytes, facts, len);
+		else
+			r = -EBADMSG;
+	} else if (r == 0) {
+		r = -ENOENT;
+	}
+	db_rewind(*q);
+	if (r < 0 && r != -ENOENT)
+		return failed(s, r, diag);
+	return r < 0 ? r : 0;
 }

@@ -68,6 +68,22 @@ void state_abort(struct state *s);
 int state_put_mount(struct state *s, const struct state_mount *m,
 	struct diag *diag) must_check;
 
+/*
+ * What the image had in the place of a storage when it was mounted last: facts
+ * by path from there on. Where they differ from those of another image, the
+ * image changed. state_get_original: -ENOENT when it had nothing there.
+ */
+struct state_facts {
+	uint8_t bytes[16];
+};
+
+int state_forget_originals(
+	struct state *s, const char *name, struct diag *diag) must_check;
+int state_put_original(struct state *s, const char *name, const char *path,
+	const struct state_facts *facts, struct diag *diag) must_check;
+int state_get_original(struct state *s, const char *name, const char *path,
+	struct state_facts *ret, struct diag *diag) must_check;
+
 /* -ENOENT when there is none of that name. */
 int state_get(struct state *s, const char *name, struct state_storage *ret,
 	struct diag *diag) must_check;

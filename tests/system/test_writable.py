@@ -14,7 +14,7 @@ import threading
 import pytest
 
 import support
-from support import (DENIED, INPUT, MOUNT, NOBODY, SYSTEM, USAGE,
+from support import (CHANGED, DENIED, INPUT, MOUNT, NOBODY, SYSTEM, USAGE,
                      is_mounted, mounts, wait_until)
 
 MIB = 1 << 20
@@ -521,9 +521,10 @@ def test_another_image_below_what_was_written(stele, images, point, size):
     write(f"{app}/mine", "new\n")
     os.unlink(f"{app}/other")
     m.umount()
-    stele.refuses({1, 7}, "mount", images[1], point, *declare(word),
-                  "--on-image-change", "refuse",
-                  says=["/srv/app", "another image"])
+    done = stele.run("mount", images[1], point, *declare(word),
+                     "--on-image-change", "refuse")
+    assert done.returncode == CHANGED
+    assert b"/srv/app" in done.stderr and b"another image" in done.stderr
     nothing_left(stele, point)
     done = stele.run("mount", images[1], point, *declare(word))
     assert done.returncode == 0, done.stderr
@@ -549,6 +550,84 @@ def test_another_image_below_what_was_written(stele, images, point, size):
     assert not os.path.exists(f"{app}/mine")
     stele.ok("umount", point)
     nothing_left(stele, point)
+
+
+def conflicts(text):
+    end = ": it was written, and changed in the image, too"
+    return sorted(line.removeprefix("stele mount: ").removesuffix(end)
+                  for line in text.splitlines() if line.endswith(end))
+
+
+@pytest.mark.parametrize("size", ["", ",size=16M"])
+def test_files_that_changed_on_both_sides_are_named(stele, scratch, point,
+                                                    size):
+    need_loop()
+    root, files = f"{scratch}/root", f"{scratch}/root/d"
+    for name in ("same", "both", "mine", "theirs", "gone-there", "gone-here",
+                 "gone-here-changed", "gone-both", "old/kept", "old/changed",
+                 "old/untouched", "mode"):
+        write(f"{files}/{name}", name)
+    os.symlink("a", f"{files}/link")
+    stele.ok("build", root, "-o", f"{scratch}/1.stele")
+    for name in ("both", "theirs", "gone-here-changed", "old/changed"):
+        write(f"{files}/{name}", "theirs")
+    os.chmod(f"{files}/mode", 0o600)
+    os.unlink(f"{files}/gone-there")
+    os.unlink(f"{files}/gone-both")
+    os.unlink(f"{files}/link")
+    os.symlink("b", f"{files}/link")
+    os.utime(f"{files}/mine", (7, 7))  # times alone are no change
+    write(f"{files}/new-in-both", "theirs")
+    write(f"{files}/new-there", "theirs")
+    stele.ok("build", root, "-o", f"{scratch}/2.stele")
+
+    word = "/d:storage" + size
+    m = attach(stele, f"{scratch}/1.stele", point, word, "/d/mode:tmp")
+    here = m.path("d")
+    for name in ("same", "both", "mine", "gone-there", "new-in-both",
+                 "new-here"):
+        write(f"{here}/{name}", "mine")
+    for name in ("gone-here", "gone-here-changed", "gone-both", "link"):
+        os.unlink(f"{here}/{name}")
+    os.symlink("mine", f"{here}/link")
+    os.rename(f"{here}/old", f"{here}/moved")
+    for name in ("kept", "changed"):
+        write(f"{here}/moved/{name}", "mine")
+    m.umount()
+    want = [f"/d/{name}" for name in (
+        "both", "gone-here-changed", "gone-there", "link", "moved/changed",
+        "new-in-both")]
+    # "refuse" says it, too, and has changed nothing.
+    for _ in range(2):
+        done = stele.run("mount", f"{scratch}/2.stele", point, *declare(word),
+                         "--on-image-change=refuse")
+        assert done.returncode == CHANGED
+        assert conflicts(done.stderr.decode()) == want
+        assert b"and 6 of its files changed" in done.stderr
+    done = stele.run("mount", f"{scratch}/2.stele", point, *declare(word))
+    assert done.returncode == 0, done.stderr
+    assert conflicts(done.stderr.decode()) == want
+    assert read(f"{here}/moved/kept") == "mine"
+    assert read(f"{here}/moved/untouched") == "old/untouched"
+    assert read(f"{here}/theirs") == "theirs"
+    stele.ok("umount", point)
+
+
+def test_a_kept_file_of_another_image(stele, images, point):
+    m = attach(stele, images[0], point, "/srv/app/twin:storage",
+               "/srv/app/run:storage")
+    write(m.path("srv/app/twin"), "mine\n")
+    m.umount()
+    done = stele.run("mount", images[1], point, *declare(
+        "/srv/app/twin:storage", "/srv/app/run:storage"))
+    assert done.returncode == 0
+    assert conflicts(done.stderr.decode()) == ["/srv/app/twin"]
+    assert read(m.path("srv/app/twin")) == "mine\n"
+    stele.ok("umount", point)
+    stele.ok("mount", images[0], point, *declare("/srv/app/twin:storage"),
+             "--on-image-change=reset")
+    assert read(m.path("srv/app/twin")) == "one\n"
+    stele.ok("umount", point)
 
 
 def test_the_root_over_another_image(stele, images, point):
