@@ -4,11 +4,12 @@
 #include <sys/stat.h>
 
 #include "fs/base/io.h"
+#include "fs/image/resolve.h"
 #include "fs/view/view.h"
+#include "util/absent.h"
 #include "util/cmd.h"
 #include "util/exit.h"
 #include "util/out.h"
-#include "util/resolve.h"
 
 #define CHUNK (256u << 10)
 
@@ -78,7 +79,7 @@ static int cat_path(const struct cat *c, const char *path)
 		return fail(EXIT_SYSTEM, "out of memory");
 	r = resolve_path(c->img, path, true, &at);
 	if (r < 0)
-		return resolve_fail(c->image, path, r);
+		return absent_fail(c->image, path, r);
 	if (S_ISDIR(at.node.mode))
 		return fail(EXIT_NO,
 			"%s: %s is a folder; 'stele ls' shows what is in it",

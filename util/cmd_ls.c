@@ -3,11 +3,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/image/resolve.h"
+#include "util/absent.h"
 #include "util/cmd.h"
 #include "util/exit.h"
 #include "util/ls.h"
 #include "util/out.h"
-#include "util/resolve.h"
 
 struct ls {
 	struct ls_values v;
@@ -213,7 +214,7 @@ static int resolve_operands(const struct ls *ls, struct operand_item *items,
 		o->found = r == 0;
 		o->listed = !ls->v.folder && S_ISDIR(o->at.node.mode);
 		if (r < 0) {
-			int one = resolve_fail(ls->image, paths[i], r);
+			int one = absent_fail(ls->image, paths[i], r);
 
 			code = one > code ? one : code;
 		}

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * stele mount: checks the words, becomes a daemon, and returns when the mount
- * answers. The daemon tells its parent through a pipe how it went.
- */
-#include <fcntl.h>
+/* stele mount: checks the words, mounts, and returns when the mount answers. */
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "fs/base/io.h"
-#include "fs/mount/mount.h"
 #include "util/cmd.h"
 #include "util/exit.h"
-#include "util/mount_words.h"
-#include "util/where.h"
+#include "util/mount_serve.h"
 
 static const struct opt mount_options[] = {
 	{"options", 'o', OPT_LIST, offsetof(struct mount_values, options),
@@ -38,6 +29,24 @@ static const struct opt mount_options[] = {
 		"PLACE",
 		"OpenMetrics counters in file:PATH or on the socket unix:PATH",
 		0, 0},
+	{"policy", 0, OPT_STRING, offsetof(struct mount_values, policy), "FILE",
+		"make the paths writable that FILE declares; 'stele policy "
+		"--help' tells how",
+		0, 0},
+	{"writable", 0, OPT_LIST, offsetof(struct mount_values, writable),
+		"PATH[:SOURCE][,KEY=VALUE]...",
+		"make PATH writable, as /tmp:tmp,size=64M; more than one may "
+		"be given",
+		0, 0},
+	{"state", 0, OPT_STRING, offsetof(struct mount_values, state), "DIR",
+		"keep what is written in DIR instead of the mount point's own "
+		"folder",
+		0, 0},
+	{"on-image-change", 0, OPT_STRING,
+		offsetof(struct mount_values, on_image_change), "ACTION",
+		"what was written over another image: keep it (default), reset "
+		"to what the new image has, or refuse to mount",
+		0, 0},
 	{"recover", 0, OPT_FLAG, offsetof(struct mount_values, recover), NULL,
 		"write on in a ledger whose end does not verify, and record "
 		"that",
@@ -54,23 +63,19 @@ static const struct example mount_examples[] = {
 	{"stele mount --anchor syslog --ledger-max 2G --on-full rotate "
 	 "app.stele /srv/app",
 		"with copies of checkpoints elsewhere, and a bound"},
+	{"stele mount --writable /tmp --writable /var:storage,size=1G "
+	 "app.stele /srv/app",
+		"with a /tmp in memory, and a /var that is kept"},
 	{"stele log /srv/app --follow", "watch what is refused there"},
 	{0},
 };
 
-/* Everything that the daemon needs, with the strings that it owns. */
-struct request {
-	struct mount_options opt;
-	struct mount_words words;
-	char *image, *mount_point;
-	struct where_plan ledger;
-};
-
-static void request_done(struct request *q)
+static void request_done(struct mount_request *q)
 {
 	free(q->image);
 	free(q->mount_point);
 	where_plan_done(&q->ledger);
+	mount_upper_done(&q->upper);
 	mount_words_done(&q->words);
 }
 
@@ -81,7 +86,7 @@ static int clear_place(void *arg, struct diag *diag)
 }
 
 /* Absolute paths, since a daemon works in "/". */
-static int resolve(struct request *q, const char *image, const char *dir)
+static int resolve(struct mount_request *q, const char *image, const char *dir)
 {
 	struct diag diag;
 
@@ -112,155 +117,20 @@ static int resolve(struct request *q, const char *image, const char *dir)
 	return EXIT_OK;
 }
 
-static int exit_code_of_mount(int err, bool point)
-{
-	if (point)
-		return EXIT_MOUNT;
-	if (err == -ENODEV)
-		return EXIT_UNSUPPORTED;
-	return err == -ESTALE ? EXIT_NO : (int)exit_code_of(err);
-}
-
-/* What the daemon tells the process that started it. */
-struct report {
-	int code;
-	struct diag diag;
-};
-
-/*
- * fusermount3 says why it failed on standard error only. Mount with that going
- * into memory, and add its words to ours.
- */
-static int mount_listening(const struct request *q, struct mount **ret,
-	bool *ret_point, struct diag *diag)
-{
-	char said[256];
-	_cleanup_close_ int memory = memfd_create("stderr", MFD_CLOEXEC);
-	_cleanup_close_ int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-
-	if (memory < 0 || saved < 0 || dup2(memory, STDERR_FILENO) < 0)
-		return diag_errno(diag, -errno, "mount");
-
-	int r = mount_new(&q->opt, ret, ret_point, diag);
-
-	(void)dup2(saved, STDERR_FILENO); /* saved is a good descriptor */
-	if (r == 0)
-		return 0;
-
-	ssize_t n = io_pread(memory, said, sizeof(said) - 1, 0);
-	size_t used = strlen(diag->text);
-
-	said[n > 0 ? n : 0] = '\0';
-	said[strcspn(said, "\n")] = '\0';
-	if (said[0])
-		(void)snprintf(diag->text + used, sizeof(diag->text) - used,
-			" (%s)", said);
-	return r;
-}
-
-/* The daemon's end of the pipe, while somebody waits at the other. */
-struct waiting {
-	int pipe;
-};
-
-/* From here on the daemon is on its own. */
-static void tell_ready(void *arg)
-{
-	struct waiting *w = arg;
-	struct report report = {.code = EXIT_OK};
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (w->pipe < 0)
-		return;
-	for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
-		(void)dup2(null, fd); /* closing them is what matters */
-	if (null > STDERR_FILENO)
-		(void)close(null);
-	if (io_write(w->pipe, &report, sizeof(report)) == 0)
-		(void)close(take_fd(w->pipe));
-}
-
-/* Mount and serve to the end. pipe < 0: in the foreground. */
-static int serve(const struct request *q, int pipe)
-{
-	struct waiting waiting = {.pipe = pipe};
-	struct report report = {.code = EXIT_OK};
-	struct mount *m = NULL;
-	bool point = false;
-	int r = mount_listening(q, &m, &point, &report.diag);
-
-	if (r == 0)
-		r = where_ledger_link(&q->ledger, &report.diag);
-	if (r == 0) {
-		r = mount_serve(m, tell_ready, &waiting);
-		mount_free(m);
-		if (r == 0)
-			return EXIT_OK;
-		(void)diag_errno(&report.diag, r, "serving %s", q->image);
-	} else {
-		mount_free(m);
-	}
-	report.code = exit_code_of_mount(r, point);
-	if (pipe < 0)
-		return fail(
-			(enum exit_code)report.code, "%s", report.diag.text);
-	if (waiting.pipe >= 0 &&
-		io_write(waiting.pipe, &report, sizeof(report)) < 0)
-		return EXIT_SYSTEM;
-	return report.code;
-}
-
-static int become_daemon(const struct request *q)
-{
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return fail(EXIT_SYSTEM, "pipe: %s", strerror(errno));
-
-	pid_t pid = fork();
-
-	if (pid < 0)
-		return fail(EXIT_SYSTEM, "fork: %s", strerror(errno));
-	if (pid == 0) {
-		(void)close(ends[0]);
-		(void)setsid(); /* fails only for a group leader; a child is
-				   none */
-		if (chdir("/") < 0)
-			_exit(EXIT_SYSTEM);
-		_exit(serve(q, ends[1]));
-	}
-	(void)close(ends[1]);
-
-	struct report report;
-	ssize_t n = io_read(ends[0], &report, sizeof(report));
-
-	(void)close(ends[0]);
-	if (n != (ssize_t)sizeof(report))
-		return fail(EXIT_SYSTEM,
-			"%s: the server ended before it answered", q->image);
-	if (report.code != EXIT_OK)
-		return fail(
-			(enum exit_code)report.code, "%s", report.diag.text);
-
-	/* Ready means that it answers: let it. */
-	struct stat st;
-
-	if (stat(q->mount_point, &st) < 0)
-		return fail(
-			EXIT_SYSTEM, "%s: %s", q->mount_point, strerror(errno));
-	return EXIT_OK;
-}
-
 static int mount_image(const struct command *self, const struct mount_values *v,
 	const char *image, const char *dir)
 {
-	struct request q = {.opt = {.allow_other = geteuid() == 0}};
+	struct mount_request q = {
+		.opt = {.allow_other = geteuid() == 0}, .upper.lock = -1};
 	int code = mount_words_parse(self, v, &q.words, &q.opt);
 
 	if (code == EXIT_OK)
 		code = resolve(&q, image, dir);
 	if (code == EXIT_OK)
-		code = v->foreground ? serve(&q, -1) : become_daemon(&q);
+		code = mount_upper_plan(
+			&q.upper, &q.words, q.image, q.mount_point);
+	if (code == EXIT_OK)
+		code = mount_serve_request(&q, v->foreground);
 	request_done(&q);
 	return code;
 }
@@ -280,6 +150,7 @@ static int run(const struct command *self, int argc, char **argv)
 	opt_list_done(&v.options);
 	opt_list_done(&v.anchors);
 	opt_list_done(&v.alerts);
+	opt_list_done(&v.writable);
 	return code;
 }
 
@@ -307,6 +178,10 @@ const struct command cmd_mount = {
 		"not once\n"
 		"  threads=N         requests served at once (default 8)\n"
 		"  cache=MIB         decompressed data kept (default 16)\n"
+		"\n"
+		"Mount options for writable paths:\n"
+		"  policy=FILE, state=DIR, on_image_change=ACTION\n"
+		"                    as the options of these names\n"
 		"\n"
 		"Mount options for the ledger:\n"
 		"  ledger=FILE       as --ledger\n"

@@ -38,10 +38,18 @@ static int explain(const char *dir, int err, const char *said)
 	return fail(EXIT_SYSTEM, "%s: %s", dir, *said ? said : strerror(-err));
 }
 
-/* Is one of our images mounted on dir? EXIT_OK and *ret, or a failure. */
-static int find_ours(const char *dir, struct mountinfo *ret)
+/* What is mounted, and which of it the user means. */
+struct found {
+	struct mountinfo_list list;
+	const struct mountinfo *ours, *top; /* on the same folder */
+};
+
+/* Is one of our images mounted on dir, perhaps covered by what is writable of
+ * it? EXIT_OK, or a failure. */
+static int find_ours(const char *dir, struct found *f)
 {
-	int r = mountinfo_find(dir, ret);
+	struct mountinfo m;
+	int r = mountinfo_find(dir, &m);
 
 	if (r < 0)
 		return fail(EXIT_MOUNT, "%s: %s", dir, strerror(-r));
@@ -50,14 +58,44 @@ static int find_ours(const char *dir, struct mountinfo *ret)
 			"%s: nothing is mounted there; 'findmnt -t %s' lists "
 			"mounted images",
 			dir, MOUNTINFO_FSTYPE);
-	if (strcmp(ret->fstype, MOUNTINFO_FSTYPE) != 0) {
+	r = mountinfo_read("/proc/self/mountinfo", &f->list);
+	f->top = r < 0 ? NULL : mountinfo_walk(&f->list, m.dir);
+	f->ours = f->top;
+	while (f->ours && strcmp(f->ours->fstype, MOUNTINFO_FSTYPE) != 0)
+		f->ours = mountinfo_covered(&f->list, f->ours);
+	if (r < 0)
+		r = fail(EXIT_SYSTEM, "reading the mounts: %s", strerror(-r));
+	else if (!f->ours)
 		r = fail(EXIT_MOUNT,
 			"%s: that is no image but %s (%s); use umount(8)", dir,
-			ret->fstype, ret->source);
-		mountinfo_done(ret);
-		return r;
+			m.fstype, m.source);
+	mountinfo_done(&m);
+	return r;
+}
+
+/* The image with all that is mounted on it, what lies on top first. *ret_dir is
+ * what failed. 0 or -errno. */
+static int unmount_tree(const struct found *f, bool lazy, const char **ret_dir,
+	char *said, size_t room)
+{
+	const struct mountinfo **upon = NULL;
+	ssize_t count = lazy ? 0 : mountinfo_upon(&f->list, f->ours, &upon);
+	int r = count < 0 ? (int)count : 0;
+
+	*ret_dir = f->ours->dir;
+	for (ssize_t i = 0; r == 0 && i < count; i++) {
+		r = unmount_dir(upon[i]->dir, false, said, room);
+		if (r < 0)
+			*ret_dir = upon[i]->dir;
 	}
-	return EXIT_OK;
+	/* Lazily, what lies below goes with it, but not what covers it. */
+	for (const struct mountinfo *m = f->top; r == 0 && lazy && m != f->ours;
+		m = mountinfo_covered(&f->list, m))
+		r = unmount_dir(m->dir, true, said, room);
+	if (r == 0)
+		r = unmount_dir(f->ours->dir, lazy, said, room);
+	free(upon);
+	return r;
 }
 
 /*
@@ -105,26 +143,32 @@ static int wait_for_lock(int lock)
 	return r;
 }
 
-static int umount_dir(const char *dir, const struct umount_values *v)
+static int umount_found(const struct found *f, const struct umount_values *v)
 {
-	struct mountinfo m;
+	const char *dir = f->ours->dir, *failed = dir;
 	char said[512] = "";
-	int code = find_ours(dir, &m), r;
+	int r;
+	_cleanup_close_ int lock = v->lazy ? -1 : open_lock(dir);
 
-	if (code != EXIT_OK)
-		return code;
-
-	_cleanup_close_ int lock = v->lazy ? -1 : open_lock(m.dir);
-
-	r = unmount_dir(m.dir, v->lazy, said, sizeof(said));
+	r = unmount_tree(f, v->lazy, &failed, said, sizeof(said));
 	if (r < 0)
-		code = explain(m.dir, r, said);
-	else if (lock >= 0 && wait_for_lock(lock) < 0)
-		code = fail(EXIT_SYSTEM,
+		return explain(failed, r, said);
+	if (lock >= 0 && wait_for_lock(lock) < 0)
+		return fail(EXIT_SYSTEM,
 			"%s: unmounted, but after %d s its daemon still has "
 			"the ledger open; the last attempts may be missing",
-			m.dir, WAIT_SECONDS);
-	mountinfo_done(&m);
+			dir, WAIT_SECONDS);
+	return EXIT_OK;
+}
+
+static int umount_dir(const char *dir, const struct umount_values *v)
+{
+	struct found f = {0};
+	int code = find_ours(dir, &f);
+
+	if (code == EXIT_OK)
+		code = umount_found(&f, v);
+	mountinfo_list_done(&f.list);
 	return code;
 }
 
@@ -163,10 +207,11 @@ const struct command cmd_umount = {
 	.operands = "DIR",
 	.summary = "unmount an image",
 	.description =
-		"Unmounts an image. Only images are unmounted: on anything "
-		"else it says what is there and does nothing. Returns when the "
-		"record of the mount is complete, so that 'stele log DIR' "
-		"shows all of it.\n"
+		"Unmounts an image, with all that is mounted on it: what a "
+		"policy declares, and what you mounted there yourself. On "
+		"anything else it says what is there and does nothing. Returns "
+		"when the record of the mount is complete, so that 'stele log "
+		"DIR' shows all of it.\n"
 		"\n"
 		"Ends with 8 when no image is mounted there or when it is in "
 		"use.",

@@ -7,6 +7,7 @@
 extern const struct command cmd_build;
 extern const struct command cmd_mount;
 extern const struct command cmd_umount;
+extern const struct command cmd_policy;
 extern const struct command cmd_log;
 extern const struct command cmd_ls;
 extern const struct command cmd_cat;
@@ -21,6 +22,7 @@ const struct command *const commands[] = {
 	&cmd_build,
 	&cmd_mount,
 	&cmd_umount,
+	&cmd_policy,
 	&cmd_log,
 	&cmd_ls,
 	&cmd_cat,

@@ -208,6 +208,41 @@ static int take_metrics(const struct taking *t, const char *value)
 		t->as, value);
 }
 
+static int take_policy(const struct taking *t, const char *value)
+{
+	t->w->policy = value;
+	return EXIT_OK;
+}
+
+static int take_state(const struct taking *t, const char *value)
+{
+	t->w->state = value;
+	return EXIT_OK;
+}
+
+static int take_writable(const struct taking *t, const char *value)
+{
+	return add_item(&t->w->writable, value);
+}
+
+static int take_on_change(const struct taking *t, const char *value)
+{
+	static const char *const words[] = {
+		[ATTACH_KEEP] = "keep",
+		[ATTACH_RESET] = "reset",
+		[ATTACH_REFUSE] = "refuse",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (strcmp(value, words[i]) != 0)
+			continue;
+		t->w->on_change = (enum attach_change)i;
+		return EXIT_OK;
+	}
+	return opt_misuse(
+		t->self, "%s: not keep, reset or refuse: '%s'", t->as, value);
+}
+
 typedef int (*take_fn)(const struct taking *t, const char *value);
 
 static take_fn find_setting(const char *name, size_t len)
@@ -227,7 +262,11 @@ static take_fn find_setting(const char *name, size_t len)
 		{"ledger_max", take_max},
 		{"metrics", take_metrics},
 		{"on_full", take_on_full},
+		{"on_image_change", take_on_change},
+		{"policy", take_policy},
+		{"state", take_state},
 		{"threads", take_threads},
+		{"writable", take_writable},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
@@ -353,6 +392,16 @@ static int take_options(struct taking *t, const struct mount_values *v)
 	if (code == EXIT_OK)
 		code = take_option(t, "--on-full", "on_full", v->on_full);
 	if (code == EXIT_OK)
+		code = take_option(t, "--policy", "policy", v->policy);
+	if (code == EXIT_OK)
+		code = take_option(t, "--state", "state", v->state);
+	if (code == EXIT_OK)
+		code = take_option(t, "--on-image-change", "on_image_change",
+			v->on_image_change);
+	for (size_t i = 0; code == EXIT_OK && i < v->writable.count; i++)
+		code = take_option(
+			t, "--writable", "writable", v->writable.items[i]);
+	if (code == EXIT_OK)
 		code = take_option(t, "--metrics", "metrics", v->metrics);
 	for (size_t i = 0; code == EXIT_OK && i < v->anchors.count; i++)
 		code = take_option(
@@ -413,6 +462,7 @@ void mount_words_done(struct mount_words *w)
 {
 	opt_list_done(&w->anchors);
 	opt_list_done(&w->alerts);
+	opt_list_done(&w->writable);
 	buf_done(&w->text);
 	free(w->copy);
 	*w = (struct mount_words){0};

@@ -8,6 +8,7 @@
 
 #include "fs/base/buf.h"
 #include "fs/mount/mount.h"
+#include "fs/upper/attach.h"
 #include "util/opt.h"
 
 struct command;
@@ -16,13 +17,17 @@ struct command;
 struct mount_values {
 	struct opt_list options; /* of -o */
 	const char *ledger, *ledger_max, *on_full, *metrics;
-	struct opt_list anchors, alerts;
+	const char *policy, *state, *on_image_change;
+	struct opt_list anchors, alerts, writable;
 	bool recover, foreground;
 };
 
 /* What the fields of struct mount_options point to. */
 struct mount_words {
 	const char *ledger; /* FILE, or NULL; points into argv or copy */
+	const char *policy, *state; /* likewise */
+	struct opt_list writable;   /* short forms */
+	enum attach_change on_change;
 	struct digest expect_id;
 	struct opt_list anchors, alerts; /* with a NULL at the end */
 	struct buf text;		 /* all that was said, as words */

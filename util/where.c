@@ -3,17 +3,12 @@
 #include "util/where.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "fs/base/buf.h"
-#include "fs/codec/digest.h"
-
-enum {
-	MAX_NAME = 200,
-	CUT_NAME = 160,	  /* of a longer name is kept */
-	HASH_DIGITS = 32, /* and so many digits of its hash follow */
-};
+#include "fs/upper/name.h"
 
 /* ---- mount points ---- */
 
@@ -149,53 +144,6 @@ static int make_folders(const char *path, struct diag *diag)
 	}
 }
 
-/* ---- names ---- */
-
-static bool is_plain(const char *path, size_t i)
-{
-	char c = path[i];
-
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || c == ':' || c == '_' ||
-	       (c == '.' && i > 0);
-}
-
-/* path is absolute and clean. */
-static int escape(const char *path, struct buf *b)
-{
-	int r = 0;
-
-	path++;
-	if (!*path)
-		return buf_add(b, "-", 1);
-	for (size_t i = 0; r == 0 && path[i]; i++) {
-		if (path[i] == '/')
-			r = buf_add(b, "-", 1);
-		else if (is_plain(path, i))
-			r = buf_add(b, path + i, 1);
-		else
-			r = buf_printf(b, "\\x%02x", (unsigned char)path[i]);
-	}
-	return r;
-}
-
-/* '@' is never part of an escaped name, so a cut one is like no other. */
-static int shorten(const char *path, struct buf *b)
-{
-	char hex[DIGEST_HEX_LEN + 1];
-	struct digest hash;
-	int r;
-
-	if (b->len <= MAX_NAME)
-		return 0;
-	r = digest_of(path, strlen(path), &hash);
-	if (r < 0)
-		return r;
-	digest_hex(&hash, hex);
-	b->len = CUT_NAME;
-	return buf_printf(b, "@%.*s", HASH_DIGITS, hex);
-}
-
 int where_ledgers(char **ret, struct diag *diag)
 {
 	_cleanup_free_ char *state = NULL;
@@ -217,9 +165,7 @@ static int ledger_place(const char *mount_point, char **ret_folder,
 	buf_init(&name, 4 * PATH_MAX + 16);
 	if (r < 0)
 		return r;
-	r = escape(mount_point, &name);
-	if (r == 0)
-		r = shorten(mount_point, &name);
+	r = name_of_path(mount_point, &name);
 	if (r == 0 && asprintf(ret_path, "%s/%.*s.ledger", folder,
 			      (int)name.len, name.data) < 0)
 		r = -ENOMEM;
@@ -227,6 +173,30 @@ static int ledger_place(const char *mount_point, char **ret_folder,
 		return diag_errno(diag, r, "ledger of %s", mount_point);
 	*ret_folder = take_ptr(folder);
 	return 0;
+}
+
+int where_upper(const char *mount_point, const char *custom, char **ret,
+	struct diag *diag)
+{
+	_cleanup_free_ char *state = NULL;
+	_cleanup_buf_ struct buf name;
+	int r;
+
+	buf_init(&name, 4 * PATH_MAX + 16);
+	if (custom) {
+		r = lexical(custom, ret);
+		return r < 0 ? diag_errno(diag, r, "state folder %s", custom)
+			     : 0;
+	}
+	r = state_folder(&state, diag);
+	if (r < 0)
+		return r;
+	r = name_of_path(mount_point, &name);
+	if (r == 0 && asprintf(ret, "%s/mounts/%.*s", state, (int)name.len,
+			      name.data) < 0)
+		r = -ENOMEM;
+	return r < 0 ? diag_errno(diag, r, "state folder of %s", mount_point)
+		     : 0;
 }
 
 /* ---- ledgers ---- */

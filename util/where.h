@@ -26,6 +26,13 @@ int where_mount_point(
 	const char *given, char **ret, struct diag *diag) must_check;
 
 /*
+ * The folder that keeps what is written below a mount point, which need not
+ * exist: custom, made absolute, or STATE/mounts/NAME, named as the ledger is.
+ */
+int where_upper(const char *mount_point, const char *custom, char **ret,
+	struct diag *diag) must_check;
+
+/*
  * The file of the ledger of a mount point (given in any form). -ENOENT when
  * there is none, -errno.
  */

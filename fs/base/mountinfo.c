@@ -209,6 +209,77 @@ const struct mountinfo *mountinfo_walk(
 	return cur;
 }
 
+static const struct mountinfo *parent_of(
+	const struct mountinfo_list *list, const struct mountinfo *m)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct mountinfo *other = &list->all[i];
+
+		if (other != m && other->id == m->parent)
+			return other;
+	}
+	return NULL;
+}
+
+const struct mountinfo *mountinfo_covered(
+	const struct mountinfo_list *list, const struct mountinfo *m)
+{
+	const struct mountinfo *parent = parent_of(list, m);
+
+	return parent && strcmp(parent->dir, m->dir) == 0 ? parent : NULL;
+}
+
+/* A mount and how many mounts lie between it and the one that was asked for. */
+struct height {
+	const struct mountinfo *m;
+	size_t above;
+};
+
+static int compare_heights(const void *a, const void *b)
+{
+	const struct height *x = a, *y = b;
+
+	return x->above < y->above ? 1 : x->above > y->above ? -1 : 0;
+}
+
+/* 0: it does not lie on base. The lines may come from anywhere, so a circle of
+ * parents ends after as many steps as there are lines. */
+static size_t height_above(const struct mountinfo_list *list,
+	const struct mountinfo *m, const struct mountinfo *base)
+{
+	for (size_t n = 0; m && n <= list->count; n++) {
+		if (m == base)
+			return n;
+		m = parent_of(list, m);
+	}
+	return 0;
+}
+
+ssize_t mountinfo_upon(const struct mountinfo_list *list,
+	const struct mountinfo *m, const struct mountinfo ***ret)
+{
+	_cleanup_free_ struct height *found =
+		calloc(list->count + 1, sizeof(*found));
+	const struct mountinfo **all = calloc(list->count + 1, sizeof(*all));
+	size_t count = 0;
+
+	if (!found || !all) {
+		free(all);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < list->count; i++) {
+		size_t above = height_above(list, &list->all[i], m);
+
+		if (above > 0)
+			found[count++] = (struct height){&list->all[i], above};
+	}
+	qsort(found, count, sizeof(*found), compare_heights);
+	for (size_t i = 0; i < count; i++)
+		all[i] = found[i].m;
+	*ret = all;
+	return (ssize_t)count;
+}
+
 int mountinfo_copy(const struct mountinfo *m, struct mountinfo *ret)
 {
 	struct mountinfo copy = {

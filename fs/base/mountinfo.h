@@ -63,4 +63,17 @@ void mountinfo_list_done(struct mountinfo_list *list);
 const struct mountinfo *mountinfo_walk(
 	const struct mountinfo_list *list, const char *path);
 
+/* The mount that m covers, on the same folder; NULL when m lies on another
+ * folder's. Borrowed. */
+const struct mountinfo *mountinfo_covered(
+	const struct mountinfo_list *list, const struct mountinfo *m);
+
+/*
+ * All that is mounted on m or below, each before what it lies on: the order to
+ * unmount in. *ret is the caller's to free, what it points to is borrowed. How
+ * many, or -ENOMEM.
+ */
+ssize_t mountinfo_upon(const struct mountinfo_list *list,
+	const struct mountinfo *m, const struct mountinfo ***ret) must_check;
+
 #endif

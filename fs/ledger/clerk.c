@@ -383,6 +383,8 @@ int clerk_new(
 	set_pace(c, opt->pace);
 	c->keep = keep_ns(opt->ledger_options->keep_seconds);
 	digest_hex(&opt->mount->image_id, c->image_id);
+	if (opt->mount->policy)
+		digest_hex(opt->mount->policy, c->policy);
 	boot_read_id(c->boot_id);
 	c->path = strdup(opt->path);
 	c->mount_point =

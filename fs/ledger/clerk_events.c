@@ -103,7 +103,7 @@ int clerk_heartbeat(struct clerk *c, const struct store_time *now)
 	json_int(&j, "gaps", count(&m->gap));
 	json_int(&j, "lost", count(&m->lost));
 	json_text(&j, "image_id", c->image_id);
-	json_none(&j, "policy_digest");
+	json_text(&j, "policy_digest", *c->policy ? c->policy : NULL);
 	json_text(&j, "boot_id", *c->boot_id ? c->boot_id : NULL);
 	json_int(&j, "uptime_seconds", (now->boot - c->started) / SECOND);
 

@@ -32,6 +32,7 @@ struct clerk {
 	struct clerk_pace pace;
 	char *path, *mount_point; /* owned */
 	char image_id[DIGEST_HEX_LEN + 1];
+	char policy[DIGEST_HEX_LEN + 1]; /* "": there is none */
 	char boot_id[BOOT_ID_ROOM];
 	int64_t started; /* CLOCK_BOOTTIME */
 

@@ -27,8 +27,9 @@ struct ledger_mount {
 	const char *image_path;
 	const char *mount_point;
 	const char *options;
-	const char *label;   /* what the user calls it, or NULL */
-	const char *version; /* of the program */
+	const struct digest *policy; /* of the writable paths, or NULL */
+	const char *label;	     /* what the user calls it, or NULL */
+	const char *version;	     /* of the program */
 };
 
 /* Facts of an inode of the image that somebody tried to change. */

@@ -135,7 +135,10 @@ int rows_add_mount(struct store *s, const struct ledger_mount *m)
 	put_name(r, m->image_path);
 	put_name(r, m->mount_point);
 	put_name(r, m->options);
-	record_null(r); /* policy_digest: there are none yet */
+	if (m->policy)
+		record_bytes(r, m->policy->bytes, DIGEST_LEN);
+	else
+		record_null(r);
 	record_text(r, m->label);
 	record_text(r, m->version);
 	record_text(r, given(host.nodename));

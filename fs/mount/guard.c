@@ -84,30 +84,45 @@ static int compare_children(const void *a, const void *b)
 	return x->folder < y->folder ? -1 : x->folder > y->folder;
 }
 
-static int find_children(struct guard *g, const struct image *img, uint32_t n)
+/* Take the entry down if it is guarded. */
+static int add_child(struct guard *g, const struct image_entry *e, size_t *cap)
 {
+	if (!guard_has_entry(g, e))
+		return 0;
+	if (g->child_count == *cap) {
+		size_t more = *cap ? *cap * 2 : 64;
+		void *grown =
+			reallocarray(g->children, more, sizeof(*g->children));
+
+		if (!grown)
+			return -ENOMEM;
+		g->children = grown;
+		*cap = more;
+	}
+	g->children[g->child_count++] = (struct child){e->ino, e->parent};
+	set_bit(g->is_child, e->ino);
+	return 0;
+}
+
+static int find_children(struct guard *g, const struct image *img,
+	const struct scene *scene, uint32_t n)
+{
+	struct image_entry e;
 	size_t cap = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct image_entry e;
 		int r = image_entry(img, i, &e);
+
+		if (r == 0)
+			r = add_child(g, &e, &cap);
+		if (r < 0)
+			return r;
+	}
+	for (uint32_t i = 0; scene_extra(scene, i, &e); i++) {
+		int r = add_child(g, &e, &cap);
 
 		if (r < 0)
 			return r;
-		if (!guard_has_entry(g, &e))
-			continue;
-		if (g->child_count == cap) {
-			cap = cap ? cap * 2 : 64;
-
-			void *grown = realloc(
-				g->children, cap * sizeof(*g->children));
-
-			if (!grown)
-				return -ENOMEM;
-			g->children = grown;
-		}
-		g->children[g->child_count++] = (struct child){e.ino, e.parent};
-		set_bit(g->is_child, e.ino);
 	}
 	if (g->child_count)
 		qsort(g->children, g->child_count, sizeof(*g->children),
@@ -116,7 +131,8 @@ static int find_children(struct guard *g, const struct image *img, uint32_t n)
 	return g->held ? 0 : -ENOMEM;
 }
 
-int guard_new(const struct image *img, struct guard **ret)
+int guard_new(
+	const struct image *img, const struct scene *scene, struct guard **ret)
 {
 	struct image_summary sum;
 	_cleanup_(guard_free) struct guard *g = calloc(1, sizeof(*g));
@@ -126,7 +142,7 @@ int guard_new(const struct image *img, struct guard **ret)
 	image_summary(img, &sum);
 	pthread_mutex_init(&g->lock, NULL);
 
-	size_t words = (size_t)sum.inodes / 64 + 1;
+	size_t words = (size_t)scene_last(scene) / 64 + 1;
 
 	g->guarded = calloc(words, sizeof(*g->guarded));
 	g->is_child = calloc(words, sizeof(*g->is_child));
@@ -136,7 +152,7 @@ int guard_new(const struct image *img, struct guard **ret)
 	int r = find_folders(g, img, sum.inodes);
 
 	if (r == 0)
-		r = find_children(g, img, sum.dirents);
+		r = find_children(g, img, scene, sum.dirents);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(g);

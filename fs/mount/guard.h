@@ -21,12 +21,13 @@
 #ifndef FS_MOUNT_GUARD_H
 #define FS_MOUNT_GUARD_H
 
-#include "fs/image/image.h"
+#include "fs/mount/scene.h"
 
 struct guard;
 
-/* Compute what is guarded; img must outlive the guard. O(n log n). */
-int guard_new(const struct image *img, struct guard **ret) must_check;
+/* Compute what is guarded. O(n log n). */
+int guard_new(const struct image *img, const struct scene *scene,
+	struct guard **ret) must_check;
 void guard_free(struct guard *g); /* NULL is allowed */
 DEFINE_CLEANUP(guard_free, struct guard *);
 

@@ -23,6 +23,7 @@
 #include "fs/mount/mount.h"
 #include "fs/mount/park.h"
 #include "fs/mount/perm.h"
+#include "fs/mount/scene.h"
 #include "fs/view/view.h"
 
 /* The image never changes, so what the kernel was told holds for ever. */
@@ -34,6 +35,7 @@
 struct mount {
 	struct image *img;
 	struct image_summary sum;
+	struct scene *scene; /* what is shown: img and what it lacks */
 	struct view *view;
 	struct guard *guard;
 	struct ledger *ledger;
@@ -52,6 +54,8 @@ struct mount {
 
 	void (*ready)(void *arg);
 	void *ready_arg;
+	void (*unmounted)(void *arg); /* or NULL */
+	void *unmounted_arg;
 
 	/* Reply buffers of MOUNT_REQUEST_MAX bytes that are free. */
 	pthread_mutex_t buffers_lock;

@@ -13,12 +13,23 @@
 
 struct mount;
 
+/* A path that something will be mounted on. */
+struct mount_place {
+	const char *path; /* absolute and clean */
+	bool is_file;
+};
+
 struct mount_options {
 	const char *image;	 /* absolute path */
 	const char *mount_point; /* absolute path without symbolic links */
 	const char *ledger;	 /* path; its folder exists */
 	const char *text;	 /* the options as given, for the record */
 	const char *version;	 /* of the program, for the record */
+
+	/* Where the image lacks one of these, an empty folder or file appears.
+	 */
+	const struct mount_place *places;
+	size_t place_count;
 
 	const struct digest *expect_id; /* refuse another image; may be NULL */
 
@@ -38,6 +49,14 @@ struct mount_options {
 	 * taken away again. May be NULL. */
 	int (*before_ledger)(void *arg, struct diag *diag);
 	void *before_ledger_arg;
+
+	/* Called when it is unmounted, before the ledger is closed. May be
+	 * NULL. */
+	void (*unmounted)(void *arg);
+	void *unmounted_arg;
+
+	/* What names the policy of the writable paths, or NULL. */
+	const struct digest *policy;
 
 	unsigned threads;   /* workers; 0: default */
 	size_t cache_bytes; /* decompressed frames; 0: default */

@@ -6,7 +6,7 @@
 bool op_node(fuse_req_t req, fuse_ino_t ino, struct image_node *ret)
 {
 	const struct mount *m = mount_of(req);
-	int r = image_node(m->img, ino, ret);
+	int r = scene_node(m->scene, ino, ret);
 
 	if (ledger_is_halted(m->ledger))
 		r = -EIO;

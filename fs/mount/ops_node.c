@@ -30,7 +30,7 @@ int op_stat(
 		st.st_rdev = makedev(node->data, node->minor);
 	if (S_ISREG(node->mode)) {
 		struct image_object obj;
-		int r = image_object(m->img, node->data, &obj);
+		int r = scene_object(m->scene, node, &obj);
 
 		if (r < 0)
 			return r;
@@ -73,7 +73,7 @@ static void lookup_handle(
 	struct fuse_entry_param e;
 	struct image_node found = *node;
 
-	if (parent && !op_node(req, image_parent(m->img, node), &found))
+	if (parent && !op_node(req, scene_parent(m->scene, node), &found))
 		return;
 
 	int r = op_entry(m, &found, true, &e);
@@ -109,7 +109,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct fuse_entry_param e = {.entry_timeout = FOREVER};
 	struct image_node dir, node;
 	struct image_entry entry;
-	int r = image_node(m->img, parent, &dir);
+	int r = scene_node(m->scene, parent, &dir);
 
 	/* Not by op_node: a mount that is halted goes on answering this, since
 	 * an error can detach what is mounted on the name; see guard.h. */
@@ -122,12 +122,12 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		return;
 	}
 
-	r = image_lookup(m->img, &dir, name, strlen(name), &entry);
+	r = scene_lookup(m->scene, &dir, name, strlen(name), &entry);
 
 	bool found = r == 0;
 
 	if (found)
-		r = image_node(m->img, entry.ino, &node);
+		r = scene_node(m->scene, entry.ino, &node);
 	if (r < 0 && r != -ENOENT) {
 		(void)fuse_reply_err(req, -r);
 		return;
@@ -155,7 +155,7 @@ void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
 	struct mount *m = mount_of(req);
 
-	if (ino <= m->sum.inodes)
+	if (ino <= scene_last(m->scene))
 		guard_release(m->guard, (uint32_t)ino, count);
 	fuse_reply_none(req);
 }
@@ -166,7 +166,7 @@ void op_forget_multi(
 	struct mount *m = mount_of(req);
 
 	for (size_t i = 0; i < count; i++) {
-		if (forgets[i].ino <= m->sum.inodes)
+		if (forgets[i].ino <= scene_last(m->scene))
 			guard_release(m->guard, (uint32_t)forgets[i].ino,
 				forgets[i].nlookup);
 	}

@@ -44,7 +44,7 @@ static void record_damage(struct mount *m, uint32_t ino, uint32_t frame)
 	if (atomic_fetch_or(&m->damaged[frame / 32], bit) & bit)
 		return;
 
-	_cleanup_free_ char *path = image_path(m->img, ino, NULL);
+	_cleanup_free_ char *path = scene_path(m->scene, ino, NULL);
 	char text[128];
 
 	(void)snprintf(text, sizeof(text),
@@ -66,7 +66,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	if (!op_node(req, ino, &node))
 		return;
 
-	int r = S_ISREG(node.mode) ? image_object(m->img, node.data, &obj)
+	int r = S_ISREG(node.mode) ? scene_object(m->scene, &node, &obj)
 				   : -EINVAL;
 	struct buffer *b = r < 0 ? NULL : mount_take_buffer(m);
 
@@ -115,7 +115,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 		return;
 
 	int r = S_ISREG(node.mode) && off >= 0
-			? image_object(m->img, node.data, &obj)
+			? scene_object(m->scene, &node, &obj)
 			: -EINVAL;
 
 	if (r == 0)
@@ -205,7 +205,7 @@ static int list_entry(struct mount *m, struct listing *l,
 
 	struct fuse_entry_param e;
 	struct image_node node;
-	int r = image_node(m->img, entry->ino, &node);
+	int r = scene_node(m->scene, entry->ino, &node);
 
 	if (r == 0)
 		r = op_entry(m, &node, false, &e);
@@ -223,15 +223,17 @@ static int list_from(struct mount *m, struct listing *l,
 	if (cookie < COOKIE_SELF)
 		list_add_bare(l, ".", dir->ino, S_IFDIR, COOKIE_SELF);
 	if (cookie < COOKIE_PARENT && !l->full)
-		list_add_bare(l, "..", image_parent(m->img, dir), S_IFDIR,
+		list_add_bare(l, "..", scene_parent(m->scene, dir), S_IFDIR,
 			COOKIE_PARENT);
 
 	uint64_t i = cookie < COOKIE_FIRST ? 0 : cookie - COOKIE_PARENT;
 
-	for (; i < dir->size && !l->full; i++) {
+	for (; !l->full; i++) {
 		struct image_entry entry;
-		int r = image_entry(m->img, dir->data + (uint32_t)i, &entry);
+		int r = scene_entry(m->scene, dir, i, &entry);
 
+		if (r == -ENOENT)
+			break;
 		if (r == 0)
 			r = list_entry(m, l, &entry, (off_t)(i + COOKIE_FIRST));
 		if (r < 0)

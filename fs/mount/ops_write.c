@@ -17,7 +17,7 @@
 /* What an investigator is told of the inode that somebody tried to change: what
  * it was, and that it still is, since images do not change. */
 static struct ledger_node facts_of(
-	const struct image *img, const struct image_node *node)
+	const struct scene *scene, const struct image_node *node)
 {
 	struct ledger_node facts = {
 		.mode = node->mode,
@@ -27,7 +27,7 @@ static struct ledger_node facts_of(
 	};
 	struct image_object obj;
 
-	if (S_ISREG(node->mode) && image_object(img, node->data, &obj) == 0) {
+	if (S_ISREG(node->mode) && scene_object(scene, node, &obj) == 0) {
 		facts.has_digest = true;
 		facts.digest = obj.digest;
 	}
@@ -38,9 +38,9 @@ static struct ledger_node facts_of(
 static void refuse_node(
 	fuse_req_t req, struct ledger_attempt *a, const struct image_node *node)
 {
-	const struct image *img = mount_of(req)->img;
-	struct ledger_node facts = facts_of(img, node);
-	_cleanup_free_ char *path = image_path(img, node->ino, NULL);
+	const struct scene *scene = mount_of(req)->scene;
+	struct ledger_node facts = facts_of(scene, node);
+	_cleanup_free_ char *path = scene_path(scene, node->ino, NULL);
 
 	if (!path) {
 		(void)fuse_reply_err(req, ENOMEM);
@@ -86,8 +86,8 @@ static struct image_node named(
 	struct image_node node;
 	struct image_entry entry;
 
-	if (image_lookup(m->img, dir, name, strlen(name), &entry) < 0 ||
-		image_node(m->img, entry.ino, &node) < 0)
+	if (scene_lookup(m->scene, dir, name, strlen(name), &entry) < 0 ||
+		scene_node(m->scene, entry.ino, &node) < 0)
 		node = (struct image_node){.ino = 0};
 	return node;
 }
@@ -119,8 +119,8 @@ static void refuse_name(fuse_req_t req, struct ledger_attempt *a,
 {
 	struct mount *m = mount_of(req);
 	struct image_node node = named(m, dir, name);
-	struct ledger_node facts = facts_of(m->img, &node);
-	_cleanup_free_ char *path = image_path(m->img, dir->ino, name);
+	struct ledger_node facts = facts_of(m->scene, &node);
+	_cleanup_free_ char *path = scene_path(m->scene, dir->ino, name);
 
 	if (!path) {
 		(void)fuse_reply_err(req, ENOMEM);
@@ -263,7 +263,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		return;
 
 	_cleanup_free_ char *to =
-		image_path(mount_of(req)->img, new_dir.ino, new_name);
+		scene_path(mount_of(req)->scene, new_dir.ino, new_name);
 
 	if (!to) {
 		(void)fuse_reply_err(req, ENOMEM);
@@ -291,7 +291,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent,
 		return;
 
 	_cleanup_free_ char *existing =
-		image_path(mount_of(req)->img, node.ino, NULL);
+		scene_path(mount_of(req)->scene, node.ino, NULL);
 
 	if (!existing) {
 		(void)fuse_reply_err(req, ENOMEM);

@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "fs/base/mountinfo.h"
 #include "fs/mount/internal.h"
 #include "fs/mount/point.h"
 
@@ -71,10 +72,14 @@ static int open_image(
 			opt->image, hex);
 	}
 
+	r = scene_new(m->img, opt->places, opt->place_count, &m->scene);
+	if (r < 0)
+		return diag_errno(diag, r, "mount %s: the places to mount on",
+			opt->image);
 	r = view_new(m->img, opt->verify_always ? VIEW_VERIFY_ALWAYS : 0,
 		opt->cache_bytes, &m->view);
 	if (r == 0)
-		r = guard_new(m->img, &m->guard);
+		r = guard_new(m->img, m->scene, &m->guard);
 	m->damaged = calloc(m->sum.frames / 32 + 1, sizeof(*m->damaged));
 	if (r == 0 && !m->damaged)
 		r = -ENOMEM;
@@ -173,6 +178,7 @@ static int open_ledger(
 		.image_path = opt->image,
 		.mount_point = opt->mount_point,
 		.options = opt->text,
+		.policy = opt->policy,
 		.label = opt->label,
 		.version = opt->version,
 	};
@@ -200,6 +206,8 @@ int mount_new(const struct mount_options *opt, struct mount **ret,
 		return diag_errno(diag, -ENOMEM, "mount");
 	pthread_mutex_init(&m->buffers_lock, NULL);
 	m->threads = opt->threads ? opt->threads : THREADS_DEFAULT;
+	m->unmounted = opt->unmounted;
+	m->unmounted_arg = opt->unmounted_arg;
 	m->mount_point = strdup(opt->mount_point);
 	if (!m->mount_point)
 		return diag_errno(diag, -ENOMEM, "mount");
@@ -272,25 +280,40 @@ int mount_serve(struct mount *m, void (*ready)(void *arg), void *arg)
 	return r;
 }
 
+static bool is_ours(const struct mount *m, const struct mountinfo *info)
+{
+	/* 0:0 before it was learned: no file system has that number. */
+	return (!m->dev_major && !m->dev_minor) ||
+	       (info->major == m->dev_major && info->minor == m->dev_minor);
+}
+
 /*
- * Detach the mount if it is still ours: after a plain umount the session ended
- * because the kernel closed the connection, and something else may lie there.
+ * Detach the mount if it is still there, with all that was mounted on it: what
+ * lies below goes with it, what covers it goes before. After a plain umount the
+ * session ended because the kernel closed the connection, and something else
+ * may lie there.
  */
 static void unmount(struct mount *m)
 {
-	uint32_t dev_major, dev_minor;
+	struct mountinfo_list list = {0};
+	const struct mountinfo *at;
+	unsigned layers = 1;
 
 	if (m->by_helper) {
 		fuse_session_unmount(m->se);
 		return;
 	}
-	if (point_device(m->mount_point, &dev_major, &dev_minor) < 0)
-		return;
-	/* 0:0 before it was learned: no file system has that number. */
-	if ((m->dev_major || m->dev_minor) &&
-		(dev_major != m->dev_major || dev_minor != m->dev_minor))
-		return;
-	(void)umount2(m->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
+	if (mountinfo_read("/proc/self/mountinfo", &list) == 0) {
+		at = mountinfo_walk(&list, m->mount_point);
+		if (at && strcmp(at->dir, m->mount_point) != 0)
+			at = NULL;
+		for (; at && !is_ours(m, at); layers++)
+			at = mountinfo_covered(&list, at);
+		for (; at && layers > 0; layers--)
+			(void)umount2(
+				m->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
+	}
+	mountinfo_list_done(&list);
 }
 
 void mount_free(struct mount *m)
@@ -303,6 +326,8 @@ void mount_free(struct mount *m)
 		unmount(m);
 	if (m->se)
 		fuse_session_destroy(m->se);
+	if (m->unmounted)
+		m->unmounted(m->unmounted_arg);
 	ledger_close(m->ledger);
 	while (m->buffers) {
 		struct buffer *b = m->buffers;
@@ -313,6 +338,7 @@ void mount_free(struct mount *m)
 	pthread_mutex_destroy(&m->buffers_lock);
 	guard_free(m->guard);
 	view_free(m->view);
+	scene_free(m->scene);
 	image_free(m->img);
 	free(m->damaged);
 	free(m->mount_point);

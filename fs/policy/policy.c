@@ -18,8 +18,8 @@ const char *policy_source_name(enum policy_source s)
 	return names[s];
 }
 
-/* Parents before children: '/' sorts before every other byte. */
-static int path_order(const char *a, const char *b)
+/* '/' sorts before every other byte. */
+int policy_path_order(const char *a, const char *b)
 {
 	while (*a && *a == *b) {
 		a++;
@@ -36,10 +36,10 @@ static int order(const void *a, const void *b)
 {
 	const struct policy_path *x = a, *y = b;
 
-	return path_order(x->path, y->path);
+	return policy_path_order(x->path, y->path);
 }
 
-static bool is_below(const char *path, const char *parent)
+bool policy_is_below(const char *path, const char *parent)
 {
 	size_t len = strlen(parent);
 
@@ -109,7 +109,7 @@ int policy_finish(struct policy *p, struct diag *diag)
 			/* It would have to be made in a folder that is not
 			 * ours. */
 			if (a->source == POLICY_HOST &&
-				is_below(b->path, a->path))
+				policy_is_below(b->path, a->path))
 				return contradict(a, b,
 					"nothing can be declared below a path "
 					"of the host",
@@ -127,7 +127,8 @@ const struct policy_path *policy_find(const struct policy *p, const char *path)
 	for (size_t i = 0; i < p->count; i++) {
 		const char *declared = p->paths[i].path;
 
-		if (strcmp(declared, path) == 0 || is_below(path, declared))
+		if (strcmp(declared, path) == 0 ||
+			policy_is_below(path, declared))
 			found = &p->paths[i];
 	}
 	return found;

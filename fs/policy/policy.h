@@ -95,6 +95,13 @@ int policy_print(const struct policy *p, struct buf *ret) must_check;
 const struct policy_path *policy_find(
 	const struct policy *p, const char *path) must_check;
 
+/* The order of paths in a policy: a folder, then all that is below it, then its
+ * neighbours. Below 0, 0 or above, as strcmp. */
+int policy_path_order(const char *a, const char *b) must_check;
+
+/* Is path another one than parent, and below it? Both as in policy_path. */
+bool policy_is_below(const char *path, const char *parent) must_check;
+
 /* "tmp", "storage", "host" */
 const char *policy_source_name(enum policy_source s);
 

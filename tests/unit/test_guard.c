@@ -101,9 +101,17 @@ static const struct sample_entry entries[] = {
 /* The root has no entry. */
 #define ENTRIES (ARRAY_LEN(entries) - 1)
 
+/* What appears in a guarded folder that the image leaves empty. */
+static const struct mount_place places[] = {
+	{.path = "/11/new/deeper"},
+};
+
+enum { NEW = LAST + 1, DEEPER };
+
 struct guarding {
 	struct buf bytes;
 	struct image *img;
+	struct scene *scene;
 	struct guard *guard;
 };
 
@@ -126,7 +134,9 @@ static int set_up(void **state)
 		source_from_memory(g.bytes.data, g.bytes.len, &src), 0);
 	if (image_open(src, &g.img, &diag) < 0)
 		fail_msg("%s", diag.text);
-	assert_int_equal(guard_new(g.img, &g.guard), 0);
+	assert_int_equal(
+		scene_new(g.img, places, ARRAY_LEN(places), &g.scene), 0);
+	assert_int_equal(guard_new(g.img, g.scene, &g.guard), 0);
 	*state = &g;
 	return 0;
 }
@@ -136,6 +146,7 @@ static int tear_down(void **state)
 	struct guarding *g = *state;
 
 	guard_free(g->guard);
+	scene_free(g->scene);
 	image_free(g->img);
 	buf_done(&g->bytes);
 	return 0;
@@ -235,6 +246,27 @@ static void test_one_held(void **state)
 	assert_int_equal(refusal(g, FIFO, PUBLIC), EACCES);
 	guard_release(g->guard, BELOW, 1);
 	assert_int_equal(refusal(g, BELOW, PRIVATE), EACCES);
+}
+
+/* What the image lacks is guarded as what it has. */
+static void test_what_appears(void **state)
+{
+	struct guarding *g = *state;
+	struct image_entry e;
+
+	assert_true(scene_extra(g->scene, 0, &e));
+	assert_int_equal(e.ino, NEW);
+	assert_true(guard_has_entry(g->guard, &e));
+	assert_int_equal(guard_refusal(g->guard, &e, NOTHING), EACCES);
+	guard_hold(g->guard, NEW);
+	guard_hold(g->guard, DEEPER); /* in a folder that all may search */
+	assert_int_equal(guard_refusal(g->guard, &e, NOTHING), ENOMEM);
+	assert_int_equal(refusal_of_absent(g, NOTHING), ENOMEM);
+	guard_release(g->guard, NEW, 1);
+	assert_int_equal(refusal_of_absent(g, NOTHING), EACCES);
+	assert_true(scene_extra(g->scene, 1, &e));
+	assert_false(guard_has_entry(g->guard, &e));
+	guard_release(g->guard, DEEPER, 1);
 }
 
 /* A file with names in several guarded folders, two of them in one. */
@@ -398,6 +430,7 @@ int main(void)
 		GUARD_TEST(test_nothing_held),
 		GUARD_TEST(test_one_held),
 		GUARD_TEST(test_hard_links),
+		GUARD_TEST(test_what_appears),
 		GUARD_TEST(test_special),
 		GUARD_TEST(test_over_release),
 		GUARD_TEST(test_random),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths inside an image: links lead to places of the image, never out of it. */
-#include "util/resolve.h"
+#include "fs/image/resolve.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -3,8 +3,8 @@
  * Paths inside an image as the kernel would resolve them with the image as its
  * root: symbolic links lead to other places of the image, never out of it.
  */
-#ifndef UTIL_RESOLVE_H
-#define UTIL_RESOLVE_H
+#ifndef FS_IMAGE_RESOLVE_H
+#define FS_IMAGE_RESOLVE_H
 
 #include <stdbool.h>
 
@@ -27,11 +27,5 @@ int resolve_path(const struct image *img, const char *path, bool follow,
 /* Its path without links, to be freed. NULL: out of memory. */
 char *resolve_name(
 	const struct image *img, const struct resolved *r) must_check;
-
-/*
- * Print why resolve_path failed on a path of an image. EXIT_NO for a path that
- * is not there, otherwise the code for err.
- */
-int resolve_fail(const char *image, const char *path, int err);
 
 #endif

@@ -3,14 +3,12 @@
  * Paths inside an image; see resolve.h. The rest of the path lies in a buffer;
  * a link puts its target in front of it.
  */
-#include "util/resolve.h"
+#include "fs/image/resolve.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
 #include "fs/base/buf.h"
-#include "util/exit.h"
-#include "util/out.h"
 
 #define LINKS_MAX 40	     /* as Linux */
 #define REST_MAX (64u << 10) /* a path and the targets put before it */
@@ -145,25 +143,4 @@ int resolve_path(const struct image *img, const char *path, bool follow,
 char *resolve_name(const struct image *img, const struct resolved *r)
 {
 	return image_path(img, r->parent, r->name[0] ? r->name : NULL);
-}
-
-static const char *reason(int err)
-{
-	switch (err) {
-	case -ENOENT: return "no such path in the image";
-	case -ENOTDIR: return "a part of the path is no folder";
-	case -ELOOP: return "too many symbolic links";
-	case -ENAMETOOLONG: return "the path is too long";
-	default: return strerror(-err);
-	}
-}
-
-int resolve_fail(const char *image, const char *path, int err)
-{
-	_cleanup_free_ char *shown = out_name_string(path, strlen(path));
-	bool absent = err == -ENOENT || err == -ENOTDIR || err == -ELOOP ||
-		      err == -ENAMETOOLONG;
-
-	return fail(absent ? EXIT_NO : exit_code_of(err), "%s: %s: %s", image,
-		reason(err), shown ? shown : "?");
 }
