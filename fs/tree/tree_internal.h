@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tree.c, tree_seal.c, tree_open.c and diff.c share and nobody else sees.
- */
+/* What the files here share and nobody else sees. */
 #ifndef FS_TREE_TREE_INTERNAL_H
 #define FS_TREE_TREE_INTERNAL_H
 
@@ -32,5 +31,8 @@ static inline int name_cmp(
 
 	return c ? c : (a_len > b_len) - (a_len < b_len);
 }
+
+/* As tree_seal leaves them. */
+void tree_sort_xattrs(struct tree_node *node);
 
 #endif
