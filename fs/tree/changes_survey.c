@@ -239,7 +239,9 @@ int survey_name(struct changes *c, const struct change_entry *e)
 	uint32_t partner = e->has_base ? e->base.ino : 0;
 	int r = 0;
 
-	if (e->st.stx_nlink < 2)
+	/* One that is only in the index has one name there, and may have
+	 * several here. */
+	if (e->st.stx_nlink < 2 && e->dir_fd != c->src->index_fd)
 		return 0;
 
 	struct change_links *l = find_links(&c->survey, &e->st);
