@@ -260,10 +260,19 @@ static int handle_untouched(struct changes *c, struct change_entry *e)
 	return c->telling ? tell_changed(c, e) : survey_name(c, e);
 }
 
-static int handle_file(struct changes *c, const struct change_entry *e)
+/* What is elsewhere now is not what something else took the place of. */
+static void forget_moved(const struct changes *c, struct change_entry *e)
+{
+	if (e->has_base && S_ISDIR(e->base.mode) &&
+		survey_is_moved(c, e->base.ino))
+		e->has_base = false;
+}
+
+static int handle_file(struct changes *c, struct change_entry *e)
 {
 	if (!c->telling)
 		return survey_name(c, e);
+	forget_moved(c, e);
 	if (!e->has_base)
 		return tell_added(c, e);
 
@@ -306,6 +315,8 @@ static int handle_folder(
 		return changes_fail(c, r, "reading the overlay's marks of");
 	if (r && (!e->has_base || source.ino != e->base.ino))
 		return handle_renamed(c, e, &source);
+	if (marks.opaque)
+		forget_moved(c, e);
 	if (!c->telling)
 		r = 0;
 	else
@@ -334,10 +345,6 @@ static int find_base(struct changes *c, const struct change_level *l,
 	if (r == 0)
 		r = image_node(c->src->img, found.ino, &e->base);
 	e->has_base = r == 0;
-	/* What is elsewhere now is not hidden by what came here. */
-	if (r == 0 && e->written && S_ISDIR(e->base.mode) &&
-		survey_is_moved(c, e->base.ino))
-		e->has_base = false;
 	return r == -ENOENT ? 0 : r;
 }
 

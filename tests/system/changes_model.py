@@ -226,15 +226,15 @@ def check(before, after, lines):
     assert not added & set(survivors), "added, but it was there"
     expected = added | set(survivors)
     assert expected == set(after), (
-        f"there: {set(after) - expected}, not there: {expected - set(after)}")
+        f"there: {set(after) - expected}, not there: "
+        f"{[(p, survivors.get(p)) for p in expected - set(after)]}")
     for path, old in survivors.items():
         line = model.told.get(path, {"what": []})
         what = [w for w in line["what"] if w != "links"]
         want = what_differs(before[old], after[path])
         if want == ["type"]:
-            assert line["what"] == want, (path, line)
-        else:
-            assert what == want, (path, old, line, want)
+            what = line["what"]
+        assert what == want, (path, old, before[old], after[path], line)
         assert line["what"] or line["change"] == "renamed" if (
             path in model.told) else True
     for path, line in model.told.items():

@@ -141,17 +141,18 @@ def one_seed(seed, writable, kinds):
     try:
         before = w.snapshot()
         assert not w.changes(), "something is told before anything is done"
+        at_once = seed % 5 == 4
         workers = disturb.Workers(w.point, seed)
-        done = (workers.at_once(30) if seed % 5 == 4
-                else workers.one_by_one(80))
+        done = workers.at_once(30) if at_once else workers.one_by_one(80)
         workers.end()
         assert done > 10
         lines = w.changes()
-        if w.form == "trusted":
+        # What the kernel remembers is not always what it has stored: with
+        # userxattr it cannot store where a symbolic link came from, and takes
+        # two names of one for two; and of names that several processes moved
+        # at once, a mount sometimes shows another file than the next one.
+        if w.form == "trusted" and not at_once:
             changes_model.check(before, w.snapshot(), lines)
-        # Nothing hangs on what the kernel remembers of this mount. (With
-        # userxattr it cannot store where a symbolic link came from, and
-        # numbers two names of one apart until it has forgotten.)
         subprocess.run(["umount", w.point], check=True)
         w.mount()
         changes_model.check(before, w.snapshot(), lines)
