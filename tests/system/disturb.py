@@ -8,6 +8,7 @@ import random
 import socket
 import stat
 import struct
+import traceback
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 EXCHANGE, NOREPLACE = 2, 1
@@ -53,8 +54,8 @@ def flip(path):
     fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
         if stat.S_ISREG(os.fstat(fd).st_mode) and st.st_size:
-            old = os.pread(fd, 1, st.st_size // 2)
-            os.pwrite(fd, bytes([old[0] ^ 1]), st.st_size // 2)
+            old = os.pread(fd, 1, st.st_size // 2)  # others may have cut it
+            os.pwrite(fd, bytes(c ^ 1 for c in old), st.st_size // 2)
     finally:
         os.close(fd)
     os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
@@ -207,6 +208,8 @@ class Workers:
                         os.close(b)
                     os.close(to)
                     worker(uid, seed * 10 + i, os.fsencode(top), orders, back)
+                except Exception:
+                    traceback.print_exc()
                 finally:
                     os._exit(1)
             os.close(orders)

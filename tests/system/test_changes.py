@@ -143,8 +143,10 @@ def one_seed(seed, writable, kinds):
         assert not w.changes(), "something is told before anything is done"
         at_once = seed % 5 == 4
         workers = disturb.Workers(w.point, seed)
-        done = workers.at_once(30) if at_once else workers.one_by_one(80)
-        workers.end()
+        try:
+            done = workers.at_once(30) if at_once else workers.one_by_one(80)
+        finally:
+            workers.end()
         assert done > 10
         lines = w.changes()
         # What the kernel remembers is not always what it has stored: with
