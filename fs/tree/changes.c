@@ -300,9 +300,14 @@ static int handle_renamed(struct changes *c, struct change_entry *e,
 	return r < 0 ? r : enter(c, e, false);
 }
 
+/* Below what hides the image, nothing of the image shows but what a mark says
+ * came from there. */
 static int handle_folder(
-	struct changes *c, struct change_entry *e, const struct image_node *dir)
+	struct changes *c, const struct change_level *l, struct change_entry *e)
 {
+	const struct image_node *dir =
+		l->has_base && !l->hides ? &l->base : NULL;
+	bool hides = l->hides;
 	struct overlay_folder marks;
 	struct image_node source;
 	int r = overlay_read_folder(c->src->form, e->dir_fd, e->name, &marks);
@@ -315,13 +320,14 @@ static int handle_folder(
 		return changes_fail(c, r, "reading the overlay's marks of");
 	if (r && (!e->has_base || source.ino != e->base.ino))
 		return handle_renamed(c, e, &source);
-	if (marks.opaque)
+	hides = (hides && !r) || marks.opaque;
+	if (hides)
 		forget_moved(c, e);
 	if (!c->telling)
 		r = 0;
 	else
 		r = e->has_base ? tell_changed(c, e) : tell_added(c, e);
-	return r < 0 ? r : enter(c, e, marks.opaque);
+	return r < 0 ? r : enter(c, e, hides);
 }
 
 /* ---- the walk ---- */
@@ -366,9 +372,6 @@ static int find_written(
 static int handle(
 	struct changes *c, const struct change_level *l, struct change_entry *e)
 {
-	/* Entering a folder moves the levels. */
-	const struct image_node base = l->base;
-
 	if (!e->written) {
 		if (!e->has_base)
 			return 0;
@@ -376,7 +379,7 @@ static int handle(
 					       : handle_untouched(c, e);
 	}
 	if (S_ISDIR(e->st.stx_mode))
-		return handle_folder(c, e, l->has_base ? &base : NULL);
+		return handle_folder(c, l, e);
 	return handle_file(c, e);
 }
 

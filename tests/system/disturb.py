@@ -74,9 +74,12 @@ def remove(path):
 def recreate(path):
     """The same name, but a new one: a folder hides what was in it."""
     st = os.lstat(path)
+    within = sorted(os.listdir(path))[::2] if stat.S_ISDIR(st.st_mode) else []
     remove(path)
     if stat.S_ISDIR(st.st_mode):
         os.mkdir(path)
+        for name in within:
+            os.mkdir(os.path.join(path, name))
     elif stat.S_ISCHR(st.st_mode):
         os.mknod(path, st.st_mode, os.makedev(1, os.minor(st.st_rdev) ^ 4))
     else:

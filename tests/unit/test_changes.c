@@ -171,6 +171,36 @@ static void opaque_hides_what_was_there(void **state)
 	told_is(s, "-/d/e -/d/e/deep ~/d/f:10 ");
 }
 
+/* The kernel marks only the topmost of new folders. */
+static void below_what_is_opaque_nothing_shows(void **state)
+{
+	struct scene *s = *state;
+
+	workdir_folder(s->dir, "up/d");
+	mark(s, "up/d", "opaque", "y");
+	workdir_folder(s->dir, "up/d/e");
+	told_is(s, "-/d/e/deep -/d/f ");
+	mark(s, "up/d/e", "redirect", "e"); /* there is none below */
+	told_is(s, "-/d/e/deep -/d/f ");
+	mark(s, "up/d/e", "redirect", "/d/e"); /* it came back */
+	told_is(s, "-/d/f ");
+	mark(s, "up/d/e", "redirect", "/g");
+	told_is(s, "-/d/e -/d/e/deep >/d/e</g -/d/f ");
+}
+
+/* What went away is not what a new folder of its name is compared with. */
+static void a_new_tree_where_a_folder_was_moved_from(void **state)
+{
+	struct scene *s = *state;
+
+	workdir_folder(s->dir, "up/d");
+	mark(s, "up/d", "opaque", "y");
+	workdir_folder(s->dir, "up/d/e");
+	workdir_folder(s->dir, "up/new");
+	mark(s, "up/new", "redirect", "/d/e");
+	told_is(s, "+/d/e -/d/f >/new</d/e ");
+}
+
 static void attributes_alone(void **state)
 {
 	struct scene *s = *state;
@@ -433,7 +463,7 @@ int main(void)
 		TEST(nothing_written_is_nothing_told),
 		TEST(whiteouts_of_both_forms),
 		TEST(in_a_plain_folder_nothing_is_a_mark),
-		TEST(opaque_hides_what_was_there), TEST(attributes_alone),
+		TEST(opaque_hides_what_was_there), TEST(below_what_is_opaque_nothing_shows), TEST(a_new_tree_where_a_folder_was_moved_from), TEST(attributes_alone),
 		TEST(renamed_folders),
 		TEST(a_renamed_folder_in_the_place_of_another),
 		TEST(two_folders_that_changed_places),
