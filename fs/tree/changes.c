@@ -464,8 +464,8 @@ static int begin(struct changes *c)
 		return changes_fail(c, r, "reading what was written below");
 	if (!S_ISDIR(e.st.stx_mode))
 		return handle_file(c, &e);
-	if (e.has_base && c->telling)
-		r = tell_changed(c, &e);
+	if (c->telling)
+		r = e.has_base ? tell_changed(c, &e) : tell_added(c, &e);
 	return r < 0 ? r : enter(c, &e, src->form == OVERLAY_NONE);
 }
 

@@ -31,7 +31,7 @@ struct changes_source {
 	int index_fd;
 
 	const struct image *img;
-	uint32_t ino;	  /* of the image; 0: nothing was there */
+	uint32_t ino;	  /* of the image; 0: it has nothing there */
 	const char *path; /* of it in the image: absolute */
 };
 
@@ -47,7 +47,6 @@ struct changes_source {
  *   removed, with what was in it, just before.
  * - b->nlink counts the names below the path; a folder's nlink is 0.
  * - Extended attributes are those that a mount of the overlay shows.
- * - With ino 0 the path itself is not told.
  *
  * A mount may be in use meanwhile: what is told then was so at some moment of
  * the walk. 0; -ESTALE when a folder was moved while it was walked: try again;

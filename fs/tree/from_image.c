@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fs/tree/build.h"
+#include "fs/tree/tree_internal.h"
 
 struct copy {
 	const struct image *img;
@@ -138,6 +139,7 @@ int tree_from_image(
 
 	if (r < 0)
 		return diag_errno(diag, r, "reading the image");
+	tree->image = img;
 	image_summary(img, &sum);
 
 	_cleanup_free_ struct tree_node **nodes =

@@ -16,6 +16,8 @@ struct tree {
 	uint64_t created;	/* nodes ever added */
 	struct table_key key;	/* of the folders' indexes */
 	int root_fd, spool_fd;	/* or -1 */
+	const struct image *image; /* of TREE_CONTENT_IMAGE; borrowed */
+	struct tree_opener opener; /* open is NULL: below root_fd */
 
 	/* since tree_seal */
 	bool sealed;

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prints what tree_changes tells of a folder, as `stele diff --json` does:
- *	changes IMAGE PATH FOLDER plain|trusted|user [INDEX]
- * PATH that the image lacks is one that it had nothing for. "=PATH" is one
- * whose content is hidden (seed: empty).
+ * Prints what tree_changes tells of a folder, as `stele diff --json` does, or
+ * makes an image of it, as `stele commit` does:
+ *	changes IMAGE PATH FOLDER plain|trusted|user INDEX|- [NEW LEVEL]
  */
 #include <fcntl.h>
 #include <string.h>
 
-#include "fs/tree/changes.h"
+#include "fs/commit/commit.h"
 #include "util/diff_text.h"
 
 static int on_found(void *arg, const struct diff *d)
@@ -33,55 +32,66 @@ static int form_of(const char *word, enum overlay_form *ret)
 	return -EINVAL;
 }
 
-static int tell(int argc, char **argv, struct diag *diag)
+static int open_folder(const char *path, int flags, struct diag *diag)
+{
+	int fd = open(path, flags | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? diag_errno(diag, -errno, "%s", path) : fd;
+}
+
+static int make_image(const struct changes_source *src, const char *path,
+	const char *level, struct diag *diag)
+{
+	struct image_summary sum;
+	struct pack_result result;
+
+	image_summary(src->img, &sum);
+
+	const struct pack_options opt = {
+		.level = (int)strtol(level, NULL, 10),
+		.jobs = 2,
+		.frame_size = sum.frame_size,
+	};
+
+	return commit_changes(src->img, src, 1, path, &opt, &result, diag);
+}
+
+static int run(char **argv, struct diag *diag)
 {
 	const struct diff_hooks hooks = {.found = on_found};
-	struct changes_source src = {.index_fd = -1};
 	_cleanup_(image_free) struct image *img = NULL;
+	_cleanup_close_ int dir = -1, index = -1;
+	struct changes_source src = {.path = argv[2]};
 	struct image_node node;
-	bool hidden = argv[2][0] == '=';
+	char *slash = strrchr(argv[3], '/');
 	int r = image_open_path(argv[1], &img, diag);
 
 	if (r < 0)
 		return r;
-	src.path = argv[2] + hidden;
-	if (!hidden && image_walk(img, src.path, &node) == 0)
+	if (image_walk(img, src.path, &node) == 0)
 		src.ino = node.ino;
 	src.img = img;
-	r = form_of(argv[4], &src.form);
-	if (r < 0)
-		return diag_set(diag, r, "%s is no form", argv[4]);
-
-	_cleanup_close_ int index =
-		argc > 5 ? open(argv[5], O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-			 : -1;
-
-	if (argc > 5 && index < 0)
-		return diag_errno(diag, -errno, "%s", argv[5]);
-	src.index_fd = index;
-
-	char *slash = strrchr(argv[3], '/');
-
-	if (!slash)
-		return diag_set(diag, -EINVAL, "FOLDER must be absolute");
+	if (!slash || form_of(argv[4], &src.form) < 0)
+		return diag_set(diag, -EINVAL, "no folder, or no form");
 	*slash = '\0';
-
-	_cleanup_close_ int dir = open(argv[3], O_PATH | O_CLOEXEC);
-
-	if (dir < 0)
-		return diag_errno(diag, -errno, "%s", argv[3]);
-	src.dir_fd = dir;
 	src.name = slash + 1;
-	return tree_changes(&src, 0, &hooks, diag);
+	src.dir_fd = dir = open_folder(argv[3], O_PATH, diag);
+	if (strcmp(argv[5], "-") != 0)
+		index = open_folder(argv[5], O_RDONLY, diag);
+	src.index_fd = index;
+	if (dir < 0 || (index < 0 && strcmp(argv[5], "-") != 0))
+		return -ENOENT;
+	return argv[6] ? make_image(&src, argv[6], argv[7], diag)
+		       : tree_changes(&src, 0, &hooks, diag);
 }
 
 int main(int argc, char **argv)
 {
 	struct diag diag = {0};
 
-	if (argc < 5)
+	if (argc != 6 && argc != 8)
 		return 2;
-	if (tell(argc, argv, &diag) < 0) {
+	if (run(argv, &diag) < 0) {
 		fprintf(stderr, "%s\n", diag.text);
 		return 1;
 	}

@@ -15,10 +15,12 @@ import pytest
 import changes_model
 import conftest
 import disturb
+import support
 
 SEEDS = int(os.environ.get("STELE_CHANGES_SEEDS", 200))
 FIRST = int(os.environ.get("STELE_CHANGES_FIRST", 0))
 IMAGES = 5
+LEVEL = 3
 FOLDERS = 20  # seeds in one test, so that a failure is named soon
 
 
@@ -47,14 +49,16 @@ class Bench:
                 f.write(f"linked {i}")
             os.link(os.path.join(source, a), os.path.join(source, b))
         file = os.path.join(self.folder, f"image-{number}.stele")
-        self.stele.build(source, file)
+        # Small frames, so that there are several.
+        self.stele.build(source, file, "--frame-size", "4096", "--level",
+                         str(LEVEL))
         point = os.path.join(self.folder, f"mounted-{number}")
         self.stele.mount(file, point)
         return file, point
 
-    def changes(self, image, path, folder, form, index=None):
+    def changes(self, image, path, folder, form, index, *more):
         done = subprocess.run(
-            [self.tool, image, path, folder, form, *([index] if index else [])],
+            [self.tool, image, path, folder, form, index, *more],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -66,6 +70,7 @@ class Writable:
     def __init__(self, bench, image, path, options, form):
         self.bench, self.path, self.form = bench, path, form
         self.image, lower = image
+        self.whole = lower
         self.memory = os.path.join(bench.folder, "memory")
         self.point = os.path.join(bench.folder, "writable")
         self.upper = os.path.join(self.memory, "upper")
@@ -84,19 +89,41 @@ class Writable:
                 os.setxattr(self.upper, name, os.getxattr(lower, name))
         self.shown = (f"lowerdir={lower},upperdir={self.upper},"
                       f"workdir={self.memory}/work,{options}")
-        self.mount()
+        assert self.mount()
 
     def mount(self):
-        subprocess.run(["mount", "-t", "overlay", "-o", self.shown, "none",
-                        self.point], check=True)
+        return subprocess.run(["mount", "-t", "overlay", "-o", self.shown,
+                               "none", self.point]).returncode == 0
 
     def snapshot(self):
         return changes_model.snapshot(self.point, self.path)
 
-    def changes(self):
-        index = self.index if os.path.isdir(self.index) else None
+    def changes(self, *more):
+        index = self.index if os.path.isdir(self.index) else "-"
         return self.bench.changes(
-            self.image, self.path, self.upper, self.form, index)
+            self.image, self.path, self.upper, self.form, index, *more)
+
+    def commit(self, level):
+        """The bytes of the image that the changes make."""
+        new = os.path.join(self.bench.folder, "committed.stele")
+        self.changes(new, str(level))
+        with open(new, "rb") as f:
+            return f.read()
+
+    def build(self, level):
+        """The bytes of the image that is built of what the mount shows."""
+        new = os.path.join(self.bench.folder, "built.stele")
+        below = self.whole + self.path
+        if self.path == "/":
+            below = self.whole
+        subprocess.run(["mount", "--bind", self.point, below], check=True)
+        try:
+            self.bench.stele.build(self.whole, new, "--frame-size", "4096",
+                                   "--level", str(level))
+        finally:
+            subprocess.run(["umount", below], check=True)
+        with open(new, "rb") as f:
+            return f.read()
 
     def end(self):
         for folder in (self.point, self.memory):
@@ -156,9 +183,13 @@ def one_seed(seed, writable, kinds):
         if w.form == "trusted" and not at_once:
             changes_model.check(before, w.snapshot(), lines)
         subprocess.run(["umount", w.point], check=True)
-        w.mount()
+        # Whoever copied our mounts into another namespace holds it for a while.
+        support.wait_until(w.mount, "the writable path to be free")
         changes_model.check(before, w.snapshot(), lines)
         assert w.changes() == lines
+        # At the image's level most frames are copied, at another one none is.
+        level = LEVEL if seed % 4 else LEVEL + 2
+        assert w.commit(level) == w.build(level), "commit is not build"
         for line in lines:
             kinds.update([line["change"], *line.get("what", [])])
     finally:

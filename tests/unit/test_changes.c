@@ -434,7 +434,7 @@ static void where_nothing_was_all_is_added(void **state)
 	s->src.path = "/var/x";
 	workdir_folder(s->dir, "up/d");
 	workdir_text(s->dir, "up/d/f", "four");
-	told_is(s, "+/var/x/d +/var/x/d/f ");
+	told_is(s, "+/var/x +/var/x/d +/var/x/d/f ");
 }
 
 static int stop(void *arg, const struct diff *d)
