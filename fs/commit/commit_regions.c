@@ -15,11 +15,19 @@
 /* No source: the image itself. */
 #define OUTSIDE UINT32_MAX
 
+/* A file of the image as another region than its first name's has it. */
+struct region_copy {
+	uint32_t ino, region;
+	struct tree_node *node;
+};
+
 struct regions {
 	struct commit *c;
 	uint32_t *of;  /* region by inode number - 1; owned */
 	uint32_t *top; /* inode numbers of the sources' paths; owned */
-	struct tree_node **copies; /* of files in other regions; owned */
+	struct region_copy *copies; /* owned */
+	size_t count, cap;
+	struct table by_id; /* index into copies */
 };
 
 const char *commit_below(const struct changes_source *s, const char *path)
@@ -87,38 +95,71 @@ static struct tree_node *copy_file(
 	return n;
 }
 
-/*
- * A name of a file: it leads to the file's node when the region is the one of
- * its first name, else to the region's copy. (Copies are few: the table has one
- * per inode and region only where it must, found by the last one made.)
- */
+static uint64_t copy_hash(
+	const struct regions *g, uint32_t ino, uint32_t region)
+{
+	uint32_t id[] = {ino, region};
+
+	return table_hash(&g->c->key, id, sizeof(id));
+}
+
+static struct tree_node *find_copy(
+	const struct regions *g, uint32_t ino, uint32_t region)
+{
+	uint64_t hash = copy_hash(g, ino, region);
+	const struct table_slot *slot = NULL;
+
+	while ((slot = table_next(&g->by_id, hash, slot))) {
+		const struct region_copy *copy = &g->copies[slot->value];
+
+		if (copy->ino == ino && copy->region == region)
+			return copy->node;
+	}
+	return NULL;
+}
+
+static int add_copy(struct regions *g, uint32_t ino, uint32_t region,
+	struct tree_node **ret)
+{
+	struct commit *c = g->c;
+
+	if (g->count == g->cap) {
+		size_t cap = g->cap ? g->cap * 2 : 16;
+		struct region_copy *more =
+			reallocarray(g->copies, cap, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		g->copies = more;
+		g->cap = cap;
+	}
+	*ret = copy_file(c, c->nodes[ino - 1]);
+	if (!*ret)
+		return -ENOMEM;
+	g->copies[g->count] = (struct region_copy){ino, region, *ret};
+
+	int r = table_add(&g->by_id, copy_hash(g, ino, region), g->count++);
+
+	return r < 0 ? r : show(c, *ret, region);
+}
+
+/* A name in another region than the file's first one: it leads to the file
+ * that this region has. */
 static int split(
 	struct regions *g, const struct image_entry *e, uint32_t region)
 {
 	struct commit *c = g->c;
-	struct tree_node *dir = c->nodes[e->parent - 1];
-	struct tree_entry *entry =
-		tree_find(c->tree, dir, e->name, e->name_len);
-	size_t at = (size_t)(region == OUTSIDE ? c->count : region) *
-			    c->node_count +
-		    e->ino - 1;
+	struct tree_entry *entry = tree_find(
+		c->tree, c->nodes[e->parent - 1], e->name, e->name_len);
+	struct tree_node *node = find_copy(g, e->ino, region);
 	int r = 0;
 
 	if (!entry)
 		return -EBADMSG;
-	if (!g->copies) {
-		g->copies = calloc((c->count + 1) * (size_t)c->node_count,
-			sizeof(*g->copies));
-		if (!g->copies)
-			return -ENOMEM;
-	}
-	if (!g->copies[at]) {
-		g->copies[at] = copy_file(c, c->nodes[e->ino - 1]);
-		if (!g->copies[at])
-			return -ENOMEM;
-		r = show(c, g->copies[at], region);
-	}
-	entry->node = g->copies[at];
+	if (!node)
+		r = add_copy(g, e->ino, region, &node);
+	if (r == 0)
+		entry->node = node;
 	return r;
 }
 
@@ -170,5 +211,6 @@ int commit_regions(struct commit *c)
 	free(g.of);
 	free(g.top);
 	free(g.copies);
+	table_done(&g.by_id);
 	return r < 0 ? diag_errno(c->diag, r, "reading the image") : 0;
 }

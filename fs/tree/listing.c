@@ -61,7 +61,7 @@ int listing_read(int fd, struct listing *ret)
 
 	if (!d)
 		return -errno;
-	copy = -1; /* closedir closes it */
+	copy = -1;    /* closedir closes it */
 	rewinddir(d); /* it may have been read before */
 	*ret = (struct listing){0};
 	buf_init(&ret->bytes, BYTES_MAX);

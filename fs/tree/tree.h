@@ -190,8 +190,7 @@ int tree_recheck(const struct tree *t, const struct tree_node *node, int fd,
  * reading, which the caller closes, or -errno.
  */
 struct tree_opener {
-	int (*open)(
-		void *arg, const struct tree_node *node, const char *path);
+	int (*open)(void *arg, const struct tree_node *node, const char *path);
 	void *arg;
 };
 

@@ -12,10 +12,10 @@
 struct tree {
 	struct arena arena; /* nodes, names, targets, xattrs */
 	struct tree_node *root;
-	struct tree_node *last; /* the newest node; root->next leads to it */
-	uint64_t created;	/* nodes ever added */
-	struct table_key key;	/* of the folders' indexes */
-	int root_fd, spool_fd;	/* or -1 */
+	struct tree_node *last;	   /* the newest node; root->next leads to it */
+	uint64_t created;	   /* nodes ever added */
+	struct table_key key;	   /* of the folders' indexes */
+	int root_fd, spool_fd;	   /* or -1 */
 	const struct image *image; /* of TREE_CONTENT_IMAGE; borrowed */
 	struct tree_opener opener; /* open is NULL: below root_fd */
 
