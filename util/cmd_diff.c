@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stele diff: what is different between two images or folders. */
-#include <inttypes.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "fs/image/image.h"
 #include "fs/tree/build.h"
-#include "fs/tree/diff.h"
 #include "util/cmd.h"
-#include "util/diff_text.h"
+#include "util/diff_print.h"
 #include "util/exit.h"
-#include "util/out.h"
-#include "util/progress.h"
 
 /* One of the two. */
 struct side {
@@ -20,11 +15,8 @@ struct side {
 };
 
 struct diff_command {
-	bool json, quiet, ignore_mtime, ignore_owner, one_file_system;
-
-	struct progress bar;
-	uint64_t differences;
-	int err; /* of the output */
+	struct diff_print print;
+	bool one_file_system;
 };
 
 static void side_done(struct side *s)
@@ -52,51 +44,6 @@ static int side_open(const struct diff_command *d, const char *path,
 	return r < 0 ? r : tree_seal(ret->tree, diag);
 }
 
-static void on_progress(void *arg, uint64_t bytes)
-{
-	struct diff_command *d = arg;
-
-	progress_update(&d->bar, bytes, 0);
-}
-
-static int on_found(void *arg, const struct diff *diff)
-{
-	struct diff_command *d = arg;
-
-	d->differences++;
-	if (d->quiet)
-		return -ECANCELED; /* one is enough */
-	if (d->bar.shown)
-		progress_end(&d->bar);
-	d->err = d->json ? diff_json_print(diff) : diff_text_print(diff);
-	/* What standard output says is told once, by exit_flush. */
-	return d->err < 0 || ferror(stdout) ? -ECANCELED : 0;
-}
-
-static int compare(
-	struct diff_command *d, const struct side *a, const struct side *b)
-{
-	const struct diff_hooks hooks = {
-		.found = on_found,
-		.progress = on_progress,
-		.arg = d,
-	};
-	unsigned flags = (d->ignore_mtime ? DIFF_IGNORE_MTIME : 0u) |
-			 (d->ignore_owner ? DIFF_IGNORE_OWNER : 0u);
-	struct diag diag = {0};
-
-	progress_begin(&d->bar, "diff", d->quiet);
-
-	int r = tree_diff(a->tree, b->tree, flags, &hooks, &diag);
-
-	progress_end(&d->bar);
-	if (d->err < 0)
-		return fail(exit_code_of(d->err), "%s", strerror(-d->err));
-	if (r < 0 && r != -ECANCELED)
-		return fail_diag(r, &diag);
-	return d->differences ? EXIT_NO : EXIT_OK;
-}
-
 static int diff(struct diff_command *d, const char *path_a, const char *path_b)
 {
 	struct side a = {0}, b = {0};
@@ -105,7 +52,8 @@ static int diff(struct diff_command *d, const char *path_a, const char *path_b)
 
 	if (r == 0)
 		r = side_open(d, path_b, &b, &diag);
-	code = r < 0 ? fail_diag(r, &diag) : compare(d, &a, &b);
+	code = r < 0 ? fail_diag(r, &diag)
+		     : diff_print_trees(&d->print, a.tree, b.tree);
 	side_done(&a);
 	side_done(&b);
 	return code;
@@ -117,13 +65,13 @@ static const struct opt options[] = {
 	{
 		.name = "ignore-mtime",
 		.kind = OPT_FLAG,
-		.offset = AT(ignore_mtime),
+		.offset = AT(print.ignore_mtime),
 		.help = "other times are no difference",
 	},
 	{
 		.name = "ignore-owner",
 		.kind = OPT_FLAG,
-		.offset = AT(ignore_owner),
+		.offset = AT(print.ignore_owner),
 		.help = "other users and groups are no difference",
 	},
 	{
@@ -136,14 +84,14 @@ static const struct opt options[] = {
 	{
 		.name = "json",
 		.kind = OPT_FLAG,
-		.offset = AT(json),
+		.offset = AT(print.json),
 		.help = "one JSON object for each difference",
 	},
 	{
 		.name = "quiet",
 		.letter = 'q',
 		.kind = OPT_FLAG,
-		.offset = AT(quiet),
+		.offset = AT(print.quiet),
 		.help = "print nothing; only how it ends tells",
 	},
 	{0},

@@ -127,11 +127,17 @@ int diff_text_print(const struct diff *d)
 		[DIFF_ADDED] = '+',
 		[DIFF_REMOVED] = '-',
 		[DIFF_CHANGED] = '~',
+		[DIFF_RENAMED] = '>',
 	};
 	const char *between = "  ";
 
 	printf("%c ", marks[d->kind]);
 	out_name(stdout, d->path, d->path_len);
+	if (d->kind == DIFF_RENAMED) {
+		fputs("  renamed from ", stdout);
+		out_name(stdout, d->from, strlen(d->from));
+		between = ", ";
+	}
 	for (unsigned bit = 1; bit <= d->what; bit <<= 1) {
 		if (!(d->what & bit))
 			continue;
@@ -159,11 +165,13 @@ static json_t *node_json(const struct tree_node *node)
 
 	(void)snprintf(mode, sizeof(mode), "%04" PRIo32, node->mode & 07777);
 	out_time(node->mtime, node->mtime_nsec, mtime);
-	o = json_pack("{s:s s:s s:I s:I s:I s:I s:s}", "type",
+	o = json_pack("{s:s s:s s:I s:I s:I s:s}", "type",
 		type_name(node->mode), "mode", mode, "uid",
 		(json_int_t)node->uid, "gid", (json_int_t)node->gid, "size",
-		(json_int_t)node->size, "nlink", (json_int_t)node->nlink,
-		"mtime", mtime);
+		(json_int_t)node->size, "mtime", mtime);
+	/* A folder's says nothing that its entries do not. */
+	if (o && !S_ISDIR(node->mode))
+		r = set(o, "nlink", json_integer(node->nlink));
 	if (o && S_ISLNK(node->mode))
 		r = out_json_set_name(o, "target", node->target, node->size);
 	if (o && (S_ISCHR(node->mode) || S_ISBLK(node->mode)))
@@ -215,13 +223,16 @@ int diff_json_print(const struct diff *d)
 		[DIFF_ADDED] = "added",
 		[DIFF_REMOVED] = "removed",
 		[DIFF_CHANGED] = "changed",
+		[DIFF_RENAMED] = "renamed",
 	};
 	json_t *o = json_object();
 	int r = o ? set(o, "change", json_string(kinds[d->kind])) : -ENOMEM;
 
 	if (r == 0)
 		r = out_json_set_name(o, "path", d->path, d->path_len);
-	if (r == 0 && d->kind == DIFF_CHANGED)
+	if (r == 0 && d->kind == DIFF_RENAMED)
+		r = out_json_set_name(o, "from", d->from, strlen(d->from));
+	if (r == 0 && d->a && d->b)
 		r = set(o, "what", what_json(d->what));
 	if (r == 0 && d->what & DIFF_XATTRS)
 		r = set(o, "attributes", xattrs_json(d));

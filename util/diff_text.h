@@ -8,6 +8,7 @@
 /*
  * A line on standard output: "+ /path", or what changed:
  *	~ /path  mode 0644 -> 0755, content
+ *	> /path  renamed from /old, mtime ...
  * or a JSON object. 0 or -ENOMEM; what writing gives is left in the stream.
  */
 int diff_text_print(const struct diff *d) must_check;

@@ -182,6 +182,20 @@ int image_frame_read(struct image_reader *r, uint32_t index,
 	enum image_trust trust, void *dst) must_check;
 
 /*
+ * The stored bytes of a frame as they are, not verified, and what the image
+ * says of them: for another image to hold them too. dst has room for
+ * image_frame_size. 0 or -errno.
+ */
+struct image_stored {
+	uint32_t len, raw_len;
+	struct digest digest;
+	uint64_t checksum;
+};
+
+int image_frame_stored(const struct image *img, uint32_t index, void *dst,
+	struct image_stored *ret) must_check;
+
+/*
  * Read everything: each frame against its digest, each object against its
  * digest and hole rule, and the tree id. Calls progress(arg, done, total) with
  * bytes of object content. Damage is told one by one to report(arg, text);

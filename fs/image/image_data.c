@@ -230,3 +230,20 @@ int image_frame_read(struct image_reader *r, uint32_t index,
 		return 0;
 	return decompressor_run(r->unzstd, dst, raw, stored, len);
 }
+
+int image_frame_stored(const struct image *img, uint32_t index, void *dst,
+	struct image_stored *ret)
+{
+	if (index >= img->count[SECTION_FRAMES])
+		return -EBADMSG;
+
+	const struct layout_frame *frame = &image_frames(img)[index];
+
+	*ret = (struct image_stored){
+		.len = le32toh(frame->stored),
+		.raw_len = le32toh(frame->raw),
+		.checksum = le64toh(frame->xxh3),
+	};
+	memcpy(ret->digest.bytes, frame->sha256, DIGEST_LEN);
+	return source_read(img->source, dst, ret->len, le64toh(frame->off));
+}

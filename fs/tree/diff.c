@@ -17,6 +17,7 @@
 
 #include "fs/base/buf.h"
 #include "fs/base/io.h"
+#include "fs/tree/diff_internal.h"
 #include "fs/tree/tree_internal.h"
 
 #define CHUNK ((size_t)256 << 10)
@@ -228,18 +229,18 @@ static bool links_equal(
 	return *pa == b->ino && *pb == a->ino && a->nlink == b->nlink;
 }
 
-static unsigned compare_attributes(
-	struct walk *w, const struct tree_node *a, const struct tree_node *b)
+unsigned diff_attributes(
+	unsigned flags, const struct tree_node *a, const struct tree_node *b)
 {
 	bool device = S_ISCHR(a->mode) || S_ISBLK(a->mode);
 	unsigned what = 0;
 
 	if (a->mode != b->mode)
 		what |= DIFF_MODE;
-	if (!(w->flags & DIFF_IGNORE_OWNER) &&
+	if (!(flags & DIFF_IGNORE_OWNER) &&
 		(a->uid != b->uid || a->gid != b->gid))
 		what |= DIFF_OWNER;
-	if (!(w->flags & DIFF_IGNORE_MTIME) &&
+	if (!(flags & DIFF_IGNORE_MTIME) &&
 		(a->mtime != b->mtime || a->mtime_nsec != b->mtime_nsec))
 		what |= DIFF_MTIME;
 	if (!xattrs_equal(a, b))
@@ -251,8 +252,6 @@ static unsigned compare_attributes(
 		what |= DIFF_TARGET;
 	if (device && (a->major != b->major || a->minor != b->minor))
 		what |= DIFF_DEVICE;
-	if (!S_ISDIR(a->mode) && !links_equal(w, a, b))
-		what |= DIFF_LINKS;
 	return what;
 }
 
@@ -281,8 +280,10 @@ static int compare(
 	if ((a->mode & S_IFMT) != (b->mode & S_IFMT))
 		return tell(w, DIFF_CHANGED, DIFF_TYPE, a, b);
 
-	unsigned what = compare_attributes(w, a, b);
+	unsigned what = diff_attributes(w->flags, a, b);
 
+	if (!S_ISDIR(a->mode) && !links_equal(w, a, b))
+		what |= DIFF_LINKS;
 	if (S_ISREG(a->mode))
 		r = compare_content(w, a, b, &same);
 	if (r < 0)

@@ -9,6 +9,10 @@ enum diff_kind {
 	DIFF_ADDED,   /* only in the second tree */
 	DIFF_REMOVED, /* only in the first */
 	DIFF_CHANGED,
+	/* A folder that is another one of the first tree with what changed in
+	 * it; what is 0 when the folder itself did not. Only tree_changes can
+	 * know. */
+	DIFF_RENAMED,
 };
 
 /* What of a changed entry differs. */
@@ -34,9 +38,10 @@ enum diff_flags {
 
 struct diff {
 	enum diff_kind kind;
-	unsigned what;		   /* DIFF_CHANGED: enum diff_what */
+	unsigned what;		   /* of one in both: enum diff_what */
 	const char *path;	   /* from the root, begins with '/' */
 	size_t path_len;	   /* a NUL follows */
+	const char *from;	   /* DIFF_RENAMED: path in the first tree */
 	const struct tree_node *a; /* NULL when added */
 	const struct tree_node *b; /* NULL when removed */
 };

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree of an image; see build.h. */
+#include "fs/tree/from_image.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
-#include "fs/image/image.h"
 #include "fs/tree/build.h"
+#include "fs/tree/tree_internal.h"
 
 struct copy {
 	const struct image *img;
@@ -19,8 +21,8 @@ static int failed(const struct copy *c, int err, uint32_t ino)
 }
 
 /* What only some types have. */
-static int copy_kind(const struct copy *c, const struct image_node *in,
-	struct tree_node *node)
+static int copy_kind(const struct image *img, const struct image_node *in,
+	struct tree *t, struct tree_node *node)
 {
 	struct image_object object;
 	const char *target;
@@ -28,7 +30,7 @@ static int copy_kind(const struct copy *c, const struct image_node *in,
 	int r = 0;
 
 	if (S_ISREG(in->mode)) {
-		r = image_object(c->img, in->data, &object);
+		r = image_object(img, in->data, &object);
 		if (r < 0)
 			return r;
 		node->size = in->size;
@@ -38,9 +40,9 @@ static int copy_kind(const struct copy *c, const struct image_node *in,
 		node->digest = object.digest;
 		node->has_digest = true;
 	} else if (S_ISLNK(in->mode)) {
-		r = image_link_target(c->img, in, &target, &len);
+		r = image_link_target(img, in, &target, &len);
 		if (r == 0)
-			r = tree_set_target(c->tree, node, target, len);
+			r = tree_set_target(t, node, target, len);
 	} else if (S_ISCHR(in->mode) || S_ISBLK(in->mode)) {
 		node->major = in->data;
 		node->minor = in->minor;
@@ -48,21 +50,46 @@ static int copy_kind(const struct copy *c, const struct image_node *in,
 	return r;
 }
 
-static int copy_xattrs(const struct copy *c, const struct image_node *in,
-	struct tree_node *node)
+static int copy_xattrs(const struct image *img, const struct image_node *in,
+	const struct xattr_keep *keep, struct tree *t, struct tree_node *node)
 {
-	uint32_t count = image_xattr_count(c->img, in);
+	uint32_t count = image_xattr_count(img, in);
+	char kept[XATTR_NAME_MAX + 1];
 	int r = 0;
 
 	for (uint32_t i = 0; i < count && r == 0; i++) {
 		struct image_xattr x;
 
-		r = image_xattr(c->img, in, i, &x);
-		if (r == 0)
-			r = tree_set_xattr(c->tree, node, x.name, x.name_len,
-				x.value, x.value_len);
+		r = image_xattr(img, in, i, &x);
+		if (r < 0)
+			return r;
+
+		const char *name = x.name;
+		size_t len = x.name_len;
+
+		if (keep) {
+			len = keep->name(keep->arg, name, len, kept);
+			name = kept;
+		}
+		if (len)
+			r = tree_set_xattr(
+				t, node, name, len, x.value, x.value_len);
 	}
 	return r;
+}
+
+int from_image_node(const struct image *img, const struct image_node *in,
+	const struct xattr_keep *keep, struct tree *t, struct tree_node *node)
+{
+	node->mode = in->mode;
+	node->uid = in->uid;
+	node->gid = in->gid;
+	node->mtime = in->mtime;
+	node->mtime_nsec = in->mtime_nsec;
+
+	int r = copy_kind(img, in, t, node);
+
+	return r < 0 ? r : copy_xattrs(img, in, keep, t, node);
 }
 
 static int copy_node(const struct copy *c, uint32_t ino)
@@ -79,15 +106,8 @@ static int copy_node(const struct copy *c, uint32_t ino)
 
 	if (!node)
 		return failed(c, -ENOMEM, ino);
-	node->mode = in.mode;
-	node->uid = in.uid;
-	node->gid = in.gid;
-	node->mtime = in.mtime;
-	node->mtime_nsec = in.mtime_nsec;
 	c->nodes[ino - 1] = node;
-	r = copy_kind(c, &in, node);
-	if (r == 0)
-		r = copy_xattrs(c, &in, node);
+	r = from_image_node(c->img, &in, NULL, c->tree, node);
 	return r < 0 ? failed(c, r, ino) : 0;
 }
 
@@ -119,6 +139,7 @@ int tree_from_image(
 
 	if (r < 0)
 		return diag_errno(diag, r, "reading the image");
+	tree->image = img;
 	image_summary(img, &sum);
 
 	_cleanup_free_ struct tree_node **nodes =

@@ -28,6 +28,13 @@ struct committer {
 	/* The frame that small objects are being put into, and those in it. */
 	struct pack_frame *shared;
 	struct buf in_shared; /* uint32_t object indexes */
+
+	/* All that is in it is what begins this frame of the image, where it
+	 * still lies; LAYOUT_NONE: it is in the raw bytes. */
+	uint32_t same;
+	struct image_reader *reader; /* NULL without an image; owned */
+	uint8_t *old;		     /* bytes of a frame of the image; owned */
+	uint32_t old_frame;	     /* or LAYOUT_NONE */
 };
 
 /* Write the frames at the front of the output that are compressed. */
@@ -135,14 +142,82 @@ static struct layout_place *place_of(struct committer *c, uint32_t object)
 	return (struct layout_place *)places + object;
 }
 
+/* Bring the bytes of a frame of the image into c->old. */
+static int load(struct committer *c, uint32_t frame, struct diag *diag)
+{
+	if (frame == c->old_frame)
+		return 0;
+	c->old_frame = LAYOUT_NONE;
+
+	int r = image_frame_read(c->reader, frame, IMAGE_TRUST_DIGEST, c->old);
+
+	if (r < 0)
+		return diag_errno(
+			diag, r, "reading frame %u of the image", frame);
+	c->old_frame = frame;
+	return 0;
+}
+
+/* From now on the shared frame is not what the image has. */
+static int part_from_image(struct committer *c, struct diag *diag)
+{
+	uint32_t frame = c->same;
+
+	if (frame == LAYOUT_NONE)
+		return 0;
+	c->same = LAYOUT_NONE;
+
+	int r = load(c, frame, diag);
+
+	if (r == 0)
+		memcpy(c->shared->raw, c->old, c->shared->raw_len);
+	return r;
+}
+
+/* Add a small object's bytes to the shared frame, which has room. */
+static int put(
+	struct committer *c, const struct pack_item *item, struct diag *diag)
+{
+	struct pack_frame *f = c->shared;
+	uint32_t len = (uint32_t)item->dense;
+	const uint8_t *bytes = item->data;
+	int r;
+
+	if (item->in_image && c->p->same_coder && item->off == f->raw_len &&
+		(f->raw_len == 0 || c->same == item->frame)) {
+		c->same = item->frame;
+		f->raw_len += len;
+		return 0;
+	}
+	r = part_from_image(c, diag);
+	if (r == 0 && item->in_image) {
+		r = load(c, item->frame, diag);
+		bytes = c->old + item->off;
+	}
+	if (r < 0)
+		return r;
+	memcpy(f->raw + f->raw_len, bytes, len);
+	f->raw_len += len;
+	return 0;
+}
+
 /* The shared frame is full: now its number is known, so tell its objects. */
 static int close_shared(struct committer *c, struct diag *diag)
 {
 	struct pack *p = c->p;
+	int r = 0;
+
+	if (!c->shared)
+		return 0;
+	if (c->same == LAYOUT_NONE ||
+		c->shared->raw_len != image_frame_size(p->image, c->same))
+		r = part_from_image(c, diag);
+	else
+		r = pack_image_copy(p, c->same, c->shared, diag);
+	c->same = LAYOUT_NONE;
+
 	struct pack_frame *f = take_ptr(c->shared);
 
-	if (!f)
-		return 0;
 	for (size_t i = 0; i < c->in_shared.len; i += sizeof(uint32_t)) {
 		uint32_t object;
 
@@ -150,14 +225,16 @@ static int close_shared(struct committer *c, struct diag *diag)
 		place_of(c, object)->frame = htole32(c->frame_count);
 	}
 	buf_reset(&c->in_shared);
-
-	int r = output(c, f, diag);
-
+	if (r == 0)
+		r = output(c, take_ptr(f), diag);
+	pack_frame_free(f);
 	if (r < 0)
 		return r;
+	f = c->out_last;
 	pthread_mutex_lock(&p->lock);
-	p->in_flight += p->opt->frame_size;
-	pack_add_task(p, f);
+	p->in_flight += f->done ? f->stored_len : p->opt->frame_size;
+	if (!f->done)
+		pack_add_task(p, f);
 	pthread_mutex_unlock(&p->lock);
 	return 0;
 }
@@ -181,8 +258,9 @@ static int share(struct committer *c, const struct pack_item *item,
 	if (!c->shared)
 		return -ENOMEM;
 	place->off = htole32(c->shared->raw_len);
-	memcpy(c->shared->raw + c->shared->raw_len, item->data, len);
-	c->shared->raw_len += len;
+	r = put(c, item, diag);
+	if (r < 0)
+		return r;
 	return buf_add(&c->in_shared, &c->object_count, sizeof(uint32_t));
 }
 
@@ -390,6 +468,8 @@ static void committer_done(struct committer *c)
 	table_done(&c->known);
 	pack_tables_done(&c->tables);
 	image_writer_free(c->writer);
+	image_reader_free(c->reader);
+	free(c->old);
 	free(c->object);
 }
 
@@ -406,6 +486,12 @@ static int run(struct committer *c, const char *path, struct pack_result *ret,
 	c->object = calloc(tree_node_count(p->tree), sizeof(*c->object));
 	if (!c->object)
 		return -ENOMEM;
+	if (p->image) {
+		c->reader = image_reader_new(p->image);
+		c->old = malloc(p->opt->frame_size);
+		if (!c->reader || !c->old)
+			return -ENOMEM;
+	}
 	r = pack_workers_start(p, &workers);
 	if (r == 0)
 		r = commit_all(c, diag);
@@ -446,7 +532,11 @@ int pack(struct tree *t, const char *path, const struct pack_options *opt,
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->news, NULL);
 
-	struct committer c = {.p = p};
+	struct committer c = {
+		.p = p,
+		.same = LAYOUT_NONE,
+		.old_frame = LAYOUT_NONE,
+	};
 
 	pack_tables_init(&c.tables);
 	buf_init(&c.in_shared, SIZE_MAX / 2);
@@ -454,6 +544,8 @@ int pack(struct tree *t, const char *path, const struct pack_options *opt,
 	struct diag line = {.text = ""};
 	int r = pack_list_files(p, &twins);
 
+	if (r == 0)
+		r = pack_image_init(p, &line);
 	if (r == 0)
 		r = run(&c, path, ret, &line);
 	if (r < 0 && diag) {

@@ -29,6 +29,7 @@
 
 #include "fs/base/buf.h"
 #include "fs/codec/zstd.h"
+#include "fs/image/image.h"
 #include "fs/image/writer.h"
 #include "fs/tree/pack.h"
 #include "fs/tree/table.h"
@@ -83,6 +84,11 @@ struct pack_item {
 	uint64_t dense;	   /* length of the dense bytes */
 	uint8_t *data;	   /* a small object's dense bytes; owned */
 	uint64_t reserved; /* bytes of the budget that data uses */
+
+	/* A small object of the tree's image: its bytes are still there, and
+	 * are fetched when they must be. */
+	bool in_image;
+	uint32_t frame, off;
 };
 
 struct pack {
@@ -95,6 +101,9 @@ struct pack {
 	size_t twin_count;
 
 	size_t worker_count; /* jobs, and one to read again where needed */
+
+	const struct image *image; /* the tree's; NULL: none */
+	bool same_coder; /* its stored frames are what we would make */
 
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* for workers: a task, room, or the end */
@@ -120,6 +129,7 @@ struct pack_worker {
 	struct hasher *file_hasher;  /* of the file that is being read */
 	struct hasher *frame_hasher; /* free also while that goes on */
 	struct compressor *zstd;     /* NULL for level 0 */
+	struct image_reader *reader; /* NULL without an image */
 	uint8_t *chunk;		     /* frame_size bytes read at once */
 };
 
@@ -148,6 +158,18 @@ int pack_read(struct pack_worker *w, struct pack_item *item,
 /* Wait for room and hand over a full frame of an item that is being read. */
 int pack_emit(struct pack_worker *w, struct pack_item *item,
 	struct pack_frame *f) must_check;
+
+/*
+ * pack_image.c: contents that are in the tree's image already. Their digests
+ * and holes are known; frames that hold the same bytes are copied as they are
+ * stored.
+ */
+int pack_image_init(struct pack *p, struct diag *diag) must_check;
+int pack_image_read(struct pack_worker *w, struct pack_item *item,
+	struct diag *diag) must_check;
+/* Fill a frame with the stored bytes of one of the image. */
+int pack_image_copy(struct pack *p, uint32_t frame, struct pack_frame *f,
+	struct diag *diag) must_check;
 
 /* pack_tables.c: what is not about file contents. */
 struct pack_tables {

@@ -149,7 +149,7 @@ int pack_emit(
 		else
 			pthread_cond_wait(&p->work, &p->lock);
 	}
-	p->in_flight += p->opt->frame_size;
+	p->in_flight += f->done ? f->stored_len : p->opt->frame_size;
 	f->next = NULL;
 	if (item->last)
 		item->last->next = f;
@@ -157,7 +157,8 @@ int pack_emit(
 		item->first = f;
 	item->last = f;
 	item->has_frames = true;
-	pack_add_task(p, f);
+	if (!f->done)
+		pack_add_task(p, f);
 	pthread_cond_signal(&p->news);
 
 	int r = p->stop ? -ECANCELED : 0;
@@ -266,6 +267,11 @@ static int start(struct pack *p, struct pack_worker *w)
 		if (!w->zstd)
 			return -ENOMEM;
 	}
+	if (p->image) {
+		w->reader = image_reader_new(p->image);
+		if (!w->reader)
+			return -ENOMEM;
+	}
 
 	int r = -pthread_create(&w->thread, NULL, work, w);
 
@@ -312,6 +318,7 @@ void pack_workers_stop(struct pack *p, struct pack_worker *workers)
 		hasher_free(w->file_hasher);
 		hasher_free(w->frame_hasher);
 		compressor_free(w->zstd);
+		image_reader_free(w->reader);
 		free(w->chunk);
 	}
 	free(workers);

@@ -11,16 +11,15 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 #include "fs/base/buf.h"
 #include "fs/tree/beneath.h"
 #include "fs/tree/build.h"
 #include "fs/tree/filter.h"
+#include "fs/tree/inode.h"
 #include "fs/tree/table.h"
 
 /* A folder on the way from the root to where the walk is. */
@@ -46,8 +45,7 @@ struct scan {
 	struct table links; /* nodes with several names, by dev and ino */
 	struct table_key key;
 
-	char list[XATTR_LIST_MAX];
-	char value[XATTR_SIZE_MAX];
+	struct inode_reader reader;
 };
 
 static void scan_free(struct scan *s)
@@ -98,108 +96,46 @@ static void path_cut(struct scan *s, size_t len)
 	s->path.data[len] = '\0';
 }
 
-static int read_xattr(struct scan *s, const char *proc, const char *name,
-	struct tree_node *node)
+/* For struct xattr_keep; arg is the scan. */
+static size_t keep_xattr(
+	void *arg, const char *name, size_t len, char ret[XATTR_NAME_MAX + 1])
 {
-	if (!filter_keeps_xattr(name, strlen(name))) {
+	const struct scan *s = arg;
+
+	if (!filter_keeps_xattr(name, len)) {
 		filter_remark(&s->filter, "%s/%s: attribute %s is left out",
 			s->top, s->path.data, name);
 		return 0;
 	}
-
-	ssize_t len = lgetxattr(proc, name, s->value, sizeof(s->value));
-
-	if (len < 0 && (errno == ENODATA || errno == ENOENT))
-		return changed(s);
-	if (len < 0)
-		return fail(s, -errno, "reading the extended attributes of");
-
-	int r = tree_set_xattr(
-		s->tree, node, name, strlen(name), s->value, (size_t)len);
-
-	return r < 0 ? fail(s, r, "reading the extended attributes of") : 0;
+	memcpy(ret, name, len);
+	return len;
 }
 
-/*
- * There is no listxattrat(2) before Linux 6.13; a name below /proc/self/fd/N
- * does the same for every type of file without opening it.
- */
 static int read_xattrs(
 	struct scan *s, int dir_fd, const char *name, struct tree_node *node)
 {
-	char proc[sizeof("/proc/self/fd//") + 11 + NAME_MAX];
+	int r = inode_xattrs(&s->reader, dir_fd, name, s->tree, node);
 
-	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d/%s", dir_fd, name);
-
-	ssize_t len = llistxattr(proc, s->list, sizeof(s->list));
-
-	if (len < 0 && errno == ENOTSUP)
-		return 0;
-	if (len < 0 && errno == ENOENT)
+	if (r == -ESTALE)
 		return changed(s);
-	if (len < 0)
-		return fail(s, -errno, "reading the extended attributes of");
-
-	const char *end = s->list + len;
-	int r = 0;
-
-	for (const char *n = s->list; n < end && r == 0; n += strlen(n) + 1)
-		r = read_xattr(s, proc, n, node);
-	return r;
+	return r < 0 ? fail(s, r, "reading the extended attributes of") : 0;
 }
 
 static int read_target(
 	struct scan *s, int dir_fd, const char *name, struct tree_node *node)
 {
-	char target[PATH_MAX];
-	ssize_t len = readlinkat(dir_fd, name, target, sizeof(target));
+	int r = inode_target(dir_fd, name, s->tree, node);
 
-	if (len < 0 && (errno == ENOENT || errno == EINVAL))
+	if (r == -ESTALE)
 		return changed(s);
-	if (len < 0)
-		return fail(s, -errno, "reading the link");
-
-	int r = tree_set_target(s->tree, node, target, (size_t)len);
-
 	return r < 0 ? fail(s, r, "reading the link") : 0;
 }
 
 static void set_attributes(
 	struct scan *s, struct tree_node *node, const struct statx *st)
 {
-	node->uid = st->stx_uid;
-	node->gid = st->stx_gid;
-	node->mtime = st->stx_mtime.tv_sec;
-	node->mtime_nsec = st->stx_mtime.tv_nsec;
-	node->dev = makedev(st->stx_dev_major, st->stx_dev_minor);
-	node->dev_ino = st->stx_ino;
-	node->ctime = st->stx_ctime.tv_sec;
-	node->ctime_nsec = st->stx_ctime.tv_nsec;
-	if (S_ISREG(node->mode)) {
-		node->size = st->stx_size;
-		node->content =
-			st->stx_size ? TREE_CONTENT_PATH : TREE_CONTENT_NONE;
-	} else if (S_ISCHR(node->mode) || S_ISBLK(node->mode)) {
-		node->major = st->stx_rdev_major;
-		node->minor = st->stx_rdev_minor;
-	}
+	inode_attributes(st, node);
 	filter_attributes(&s->filter, node);
-}
-
-static bool is_unchanged(const struct tree_node *node, const struct statx *st)
-{
-	return node->dev == makedev(st->stx_dev_major, st->stx_dev_minor) &&
-	       node->dev_ino == st->stx_ino &&
-	       node->ctime == st->stx_ctime.tv_sec &&
-	       node->ctime_nsec == st->stx_ctime.tv_nsec;
-}
-
-static int stat_at(int fd, const char *name, struct statx *ret)
-{
-	unsigned mask = STATX_BASIC_STATS;
-	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH;
-
-	return statx(fd, name, flags, mask, ret) < 0 ? -errno : 0;
 }
 
 static uint64_t link_hash(const struct scan *s, const struct statx *st)
@@ -224,7 +160,7 @@ static int find_link(
 
 		if (n->dev != dev || n->dev_ino != st->stx_ino)
 			continue;
-		if (!is_unchanged(n, st))
+		if (!inode_is_unchanged(n, st))
 			return changed(s);
 		*ret = n;
 		break;
@@ -267,7 +203,7 @@ static int read_entry(
 	if (filter_excludes(&s->filter, s->path.data))
 		return 0;
 
-	int r = stat_at(dir_fd, name, &st);
+	int r = inode_stat(dir_fd, name, &st);
 
 	if (r == -ENOENT)
 		return changed(s);
@@ -339,10 +275,10 @@ static int read_folder(struct scan *s, int fd, struct tree_node *node)
 
 	if (r < 0)
 		return r;
-	r = stat_at(fd, "", &st);
+	r = inode_stat(fd, "", &st);
 	if (r < 0)
 		return fail(s, r, "reading the folder");
-	return is_unchanged(node, &st) ? 0 : changed(s);
+	return inode_is_unchanged(node, &st) ? 0 : changed(s);
 }
 
 static bool is_to_enter(const struct scan *s, const struct tree_node *node)
@@ -395,10 +331,10 @@ static int read_child(struct scan *s, int *fd, const struct tree_entry *entry)
 
 	struct statx st;
 
-	r = stat_at(child, "", &st);
+	r = inode_stat(child, "", &st);
 	if (r < 0)
 		return fail(s, r, "opening the folder");
-	if (!is_unchanged(entry->node, &st))
+	if (!inode_is_unchanged(entry->node, &st))
 		return changed(s);
 	r = read_folder(s, child, entry->node);
 	if (r < 0 || !has_folders(s, entry->node))
@@ -420,12 +356,12 @@ static int go_up(struct scan *s, int *fd)
 	if (parent < 0)
 		return fail(s, -errno, "leaving the folder");
 
-	int r = stat_at(parent, "", &st);
+	int r = inode_stat(parent, "", &st);
 
 	if (r < 0)
 		return fail(s, r, "leaving the folder");
 	path_cut(s, up->path_len);
-	if (!is_unchanged(up->node, &st))
+	if (!inode_is_unchanged(up->node, &st))
 		return changed(s);
 	close_cleanup(fd);
 	*fd = take_fd(parent);
@@ -469,7 +405,7 @@ static int read_top(struct scan *s, int fd)
 {
 	struct tree_node *root = tree_root(s->tree);
 	struct statx st;
-	int r = stat_at(fd, "", &st);
+	int r = inode_stat(fd, "", &st);
 
 	if (r < 0)
 		return fail(s, r, "reading the folder");
@@ -494,6 +430,7 @@ static int scan_new(const char *path, const struct tree_options *opt,
 	if (!s->top)
 		return diag_errno(diag, -ENOMEM, "reading %s", path);
 	s->diag = diag;
+	s->reader.keep = (struct xattr_keep){keep_xattr, s};
 	buf_init(&s->path, INT_MAX);
 
 	int r = filter_init(&s->filter, opt, diag);

@@ -294,6 +294,12 @@ int tree_set_xattr(struct tree *t, struct tree_node *node, const char *name,
 	return 0;
 }
 
+void tree_clear_xattrs(struct tree_node *node)
+{
+	node->xattrs = NULL; /* the arena has them until the end */
+	node->xattr_count = 0;
+}
+
 int tree_set_target(
 	struct tree *t, struct tree_node *node, const char *target, size_t len)
 {

@@ -143,6 +143,9 @@ int tree_remove_entry(struct tree *t, struct tree_node *dir, const char *name,
 int tree_set_xattr(struct tree *t, struct tree_node *node, const char *name,
 	size_t name_len, const void *value, size_t value_len) must_check;
 
+/* Take all extended attributes away. */
+void tree_clear_xattrs(struct tree_node *node);
+
 /* Copies the target (1 to 4095 bytes, no NUL; else -EINVAL) and sets size. */
 int tree_set_target(struct tree *t, struct tree_node *node, const char *target,
 	size_t len) must_check;
@@ -180,6 +183,22 @@ int tree_open(const struct tree *t, const struct tree_node *node, int *ret_fd,
  */
 int tree_recheck(const struct tree *t, const struct tree_node *node, int fd,
 	struct diag *diag) must_check;
+
+/*
+ * Another way to open TREE_CONTENT_PATH files than below the root folder: when
+ * they lie in several. path is the node's in the tree. A descriptor for
+ * reading, which the caller closes, or -errno.
+ */
+struct tree_opener {
+	int (*open)(void *arg, const struct tree_node *node, const char *path);
+	void *arg;
+};
+
+void tree_set_opener(struct tree *t, const struct tree_opener *opener);
+
+/* The image that TREE_CONTENT_IMAGE is about; NULL: none. tree_from_image has
+ * set it. */
+const struct image *tree_image(const struct tree *t);
 
 /* Give a tree its root folder or its spool; the tree takes over fd. */
 void tree_set_root_fd(struct tree *t, int fd);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tree.c, tree_seal.c, tree_open.c and diff.c share and nobody else sees.
- */
+/* What the files here share and nobody else sees. */
 #ifndef FS_TREE_TREE_INTERNAL_H
 #define FS_TREE_TREE_INTERNAL_H
 
@@ -13,10 +12,12 @@
 struct tree {
 	struct arena arena; /* nodes, names, targets, xattrs */
 	struct tree_node *root;
-	struct tree_node *last; /* the newest node; root->next leads to it */
-	uint64_t created;	/* nodes ever added */
-	struct table_key key;	/* of the folders' indexes */
-	int root_fd, spool_fd;	/* or -1 */
+	struct tree_node *last;	   /* the newest node; root->next leads to it */
+	uint64_t created;	   /* nodes ever added */
+	struct table_key key;	   /* of the folders' indexes */
+	int root_fd, spool_fd;	   /* or -1 */
+	const struct image *image; /* of TREE_CONTENT_IMAGE; borrowed */
+	struct tree_opener opener; /* open is NULL: below root_fd */
 
 	/* since tree_seal */
 	bool sealed;
@@ -32,5 +33,8 @@ static inline int name_cmp(
 
 	return c ? c : (a_len > b_len) - (a_len < b_len);
 }
+
+/* As tree_seal leaves them. */
+void tree_sort_xattrs(struct tree_node *node);
 
 #endif

@@ -49,8 +49,11 @@ static int open_scanned(const struct tree *t, const struct tree_node *node,
 
 	/* A FIFO or a device that took the file's place in the meantime must
 	 * not make us wait. */
-	_cleanup_close_ int fd = beneath_open(t->root_fd, path + 1,
-		O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOATIME);
+	_cleanup_close_ int fd =
+		t->opener.open
+			? t->opener.open(t->opener.arg, node, path)
+			: beneath_open(t->root_fd, path + 1,
+				  O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOATIME);
 
 	if (beneath_is_change(fd))
 		return changed(path, diag);
@@ -83,4 +86,14 @@ int tree_open(const struct tree *t, const struct tree_node *node, int *ret_fd,
 		return 0;
 	default: return diag_set(diag, -EINVAL, "a file without bytes to open");
 	}
+}
+
+void tree_set_opener(struct tree *t, const struct tree_opener *opener)
+{
+	t->opener = *opener;
+}
+
+const struct image *tree_image(const struct tree *t)
+{
+	return t->image;
 }

@@ -58,6 +58,13 @@ static int sort_entries(struct tree_node *dir, struct diag *diag)
 	return 0;
 }
 
+void tree_sort_xattrs(struct tree_node *node)
+{
+	if (node->xattr_count)
+		qsort(node->xattrs, node->xattr_count, sizeof(*node->xattrs),
+			xattr_cmp);
+}
+
 static void number(struct tree *t, struct tree_node *node,
 	struct tree_node *parent, const struct tree_entry *home)
 {
@@ -66,9 +73,7 @@ static void number(struct tree *t, struct tree_node *node,
 	node->parent = parent;
 	node->home = home;
 	node->nlink = S_ISDIR(node->mode) ? 2 : 0;
-	if (node->xattr_count)
-		qsort(node->xattrs, node->xattr_count, sizeof(*node->xattrs),
-			xattr_cmp);
+	tree_sort_xattrs(node);
 }
 
 static int number_children(
