@@ -44,6 +44,10 @@ class Bench:
             workers = disturb.Workers(top, 1000 + number)
             workers.one_by_one(250)
             workers.end()
+            for i in range(3):
+                os.mknod(os.path.join(top, f"null{i}"), 0o020600,
+                         os.makedev(1, 3))
+                os.symlink("a", os.path.join(top, f"link{i}"))
         # A name on each side of the border of a path that is declared, some
         # where little will happen to it.
         pairs = [("in", "sub/in"), ("sub/x1", "sub/x2")]
