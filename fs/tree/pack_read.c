@@ -222,7 +222,7 @@ int pack_read(struct pack_worker *w, struct pack_item *item, struct diag *diag)
 	/* A second reading starts from nothing. */
 	buf_reset(&item->holes);
 	item->dense = 0;
-	if (node->content == TREE_CONTENT_IMAGE)
+	if (node->content == TREE_CONTENT_IMAGE && w->p->image)
 		return pack_image_read(w, item, diag);
 	hasher_begin(w->file_hasher);
 	if (node->size) {

@@ -82,6 +82,8 @@ def recreate(path):
             os.mkdir(os.path.join(path, name))
     elif stat.S_ISCHR(st.st_mode):
         os.mknod(path, st.st_mode, os.makedev(1, os.minor(st.st_rdev) ^ 4))
+    elif stat.S_ISLNK(st.st_mode):
+        os.symlink(b"new", path)
     else:
         write(path, os.O_CREAT, 5, 0, b"n")
 

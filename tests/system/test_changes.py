@@ -2,6 +2,7 @@
 """What was written on a writable path, as the walk of the upper folder tells
 it, is what a full comparison of before and after finds: random operations of
 several processes and users through the kernel's overlayfs over a mounted image.
+And an image made of image and changes is the one that is built of the mount.
 
 STELE_CHANGES_SEEDS sets how many (default 200), STELE_CHANGES_FIRST the first."""
 
@@ -43,8 +44,17 @@ class Bench:
             workers = disturb.Workers(top, 1000 + number)
             workers.one_by_one(250)
             workers.end()
-        # A name on each side of the border of a path that is declared.
-        for i, (a, b) in enumerate((("in", "sub/in"), ("sub/x1", "sub/x2"))):
+            for i in range(3):
+                os.mknod(os.path.join(top, f"null{i}"), 0o020600,
+                         os.makedev(1, 3))
+                os.symlink("a", os.path.join(top, f"link{i}"))
+        # A name on each side of the border of a path that is declared, some
+        # where little will happen to it.
+        pairs = [("in", "sub/in"), ("sub/x1", "sub/x2")]
+        for i in range(4):
+            os.makedirs(os.path.join(source, f"sub/far{i}/away/from"))
+            pairs.append((f"in{i}", f"sub/far{i}/away/from/in"))
+        for i, (a, b) in enumerate(pairs):
             with open(os.path.join(source, a), "w", encoding="ascii") as f:
                 f.write(f"linked {i}")
             os.link(os.path.join(source, a), os.path.join(source, b))
@@ -93,7 +103,8 @@ class Writable:
 
     def mount(self):
         return subprocess.run(["mount", "-t", "overlay", "-o", self.shown,
-                               "none", self.point]).returncode == 0
+                               "none", self.point],
+                              stderr=subprocess.DEVNULL).returncode == 0
 
     def snapshot(self):
         return changes_model.snapshot(self.point, self.path)
