@@ -175,7 +175,7 @@ class Stele(Watched):
 
     def kept(self):
         text = call(STELE, "log", "summary", "--json", self.ledger)
-        return json.loads(text)["attempts"]
+        return json.loads(text.splitlines()[0])["attempts"]
 
     def size(self):
         return os.path.getsize(self.ledger)

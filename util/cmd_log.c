@@ -221,6 +221,7 @@ extern const struct command cmd_log_summary;
 extern const struct command cmd_log_prove;
 extern const struct command cmd_log_check_proof;
 extern const struct command cmd_log_key;
+extern const struct command cmd_log_prune;
 
 static const struct command *const subcommands[] = {
 	&cmd_log_summary,
@@ -229,6 +230,7 @@ static const struct command *const subcommands[] = {
 	&cmd_log_prove,
 	&cmd_log_check_proof,
 	&cmd_log_key,
+	&cmd_log_prune,
 	NULL,
 };
 

@@ -9,8 +9,31 @@
 #include "util/out.h"
 #include "util/where.h"
 
-static int read_key(
-	const char *operand, char ret[NOTE_KEY_MAX], struct diag *diag)
+struct key_values {
+	int64_t number;
+	bool last;
+};
+
+static const struct opt options[] = {
+	{
+		.name = "number",
+		.kind = OPT_NUMBER,
+		.offset = offsetof(struct key_values, number),
+		.value = "N",
+		.help = "that key instead of the first, which has number 0",
+		.max = INT64_MAX,
+	},
+	{
+		.name = "last",
+		.kind = OPT_FLAG,
+		.offset = offsetof(struct key_values, last),
+		.help = "the key that signs now",
+	},
+	{0},
+};
+
+static int read_key(const struct key_values *v, const char *operand,
+	struct note_key *ret, struct diag *diag)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_(db_close) struct db *db = NULL;
@@ -20,11 +43,14 @@ static int read_key(
 		r = reader_open(path, &db, diag);
 	if (r < 0)
 		return r;
-	r = keys_first(db, ret);
+	r = keys_read(db, v->last ? KEYS_LAST : v->number, ret);
+	if (r == -ENOENT && v->number > 0)
+		return diag_set(diag, r, "%s has no key %lld yet", path,
+			(long long)v->number);
 	if (r == -ENOENT || r == -EBADMSG)
 		return diag_set(diag, -EBADMSG,
-			"%s has no readable first key: it was changed; 'stele "
-			"log verify' tells more",
+			"%s does not have the key, or a malformed one: it was "
+			"changed; 'stele log verify' tells more",
 			path);
 	if (r < 0)
 		return diag_set(diag, r, "reading the ledger %s: %s", path,
@@ -34,23 +60,26 @@ static int read_key(
 
 static int run(const struct command *self, int argc, char **argv)
 {
-	struct {
-		char none;
-	} values = {0};
-	char key[NOTE_KEY_MAX];
+	struct key_values v = {0};
+	char text[NOTE_KEY_MAX];
+	struct note_key key;
 	struct diag diag = {0};
-	int code, n = opt_parse(self, argc, argv, &values, &code);
+	int code, n = opt_parse(self, argc, argv, &v, &code);
 
 	if (n < 0)
 		return code;
 	if (n != 1)
 		return opt_misuse(self, "give one mount point or ledger");
 
-	int r = read_key(argv[1], key, &diag);
+	int r = read_key(&v, argv[1], &key, &diag);
 
+	if (r == -ENOENT && v.number > 0)
+		return fail(EXIT_NO, "%s", diag.text);
+	if (r == 0)
+		r = note_key_print(&key, text);
 	if (r < 0)
 		return fail_diag(r, &diag);
-	out_name(stdout, key, strlen(key));
+	out_name(stdout, text, strlen(text));
 	putchar('\n');
 	return EXIT_OK;
 }
@@ -74,7 +103,13 @@ const struct command cmd_log_key = {
 		"write it (C2SP): NAME+HASH+BASE64.\n"
 		"\n"
 		"Fetch it as soon as the ledger is made and keep it where who "
-		"can change the ledger can't change it.",
+		"can change the ledger can't change it. A later key, once the "
+		"ledger was verified with the first, is as good for proofs of "
+		"records that were signed from then on, and makes them "
+		"shorter.\n"
+		"\n"
+		"The exit code is 1 when there is no key N.",
+	.options = options,
 	.examples = examples,
 	.complete = OPERAND_MOUNT,
 	.run = run,

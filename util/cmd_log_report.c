@@ -13,7 +13,7 @@
 #include "util/cmd.h"
 #include "util/exit.h"
 #include "util/log_filter.h"
-#include "util/log_key.h"
+#include "util/log_known.h"
 #include "util/report.h"
 #include "util/where.h"
 
@@ -21,14 +21,12 @@ enum { DEFAULT_ROWS = 1000, MAX_ROWS = 100000 };
 
 struct report_values {
 	bool force;
-	const char *output, *public_key;
-	struct opt_list expects;
+	const char *output;
+	struct log_known known;
 	int64_t rows;
 
 	struct log_filter which;
 	struct query_filter filter;
-	struct note_key key;
-	struct expect expect;
 	struct report report;
 	char origin[NOTE_ORIGIN_MAX + 1];
 };
@@ -63,15 +61,15 @@ static const struct opt options[] = {
 		.name = "public-key",
 		.letter = 'k',
 		.kind = OPT_STRING,
-		.offset = offsetof(struct report_values, public_key),
+		.offset = offsetof(struct report_values, known.public_key),
 		.value = "KEY|FILE",
 		.help = "the first key of the ledger, to verify it by",
 	},
 	{
 		.name = "expect",
 		.kind = OPT_LIST,
-		.offset = offsetof(struct report_values, expects),
-		.value = "FILE",
+		.offset = offsetof(struct report_values, known.expects),
+		.value = "FILE|LINE",
 		.help = "checkpoints from elsewhere, to verify it by",
 	},
 	{0},
@@ -146,25 +144,13 @@ static char *filters_text(const struct report_values *v)
 
 static int verify(struct report_values *v, const char *path, struct diag *diag)
 {
-	_cleanup_free_ char *keyfile = NULL;
-	int r = v->public_key ? log_key_read(v->public_key, &v->key, diag) : 0;
+	struct verify_options opt;
+	int r = log_known_read(&v->known, diag);
 
-	for (size_t i = 0; r == 0 && i < v->expects.count; i++)
-		r = expect_read(&v->expect, v->expects.items[i], diag);
 	if (r < 0)
 		return r;
-	if (asprintf(&keyfile, "%s-key", path) < 0) {
-		keyfile = NULL;
+	if (log_known_options(&v->known, path, &opt) < 0)
 		return diag_set(diag, -ENOMEM, "out of memory");
-	}
-
-	const struct verify_options opt = {
-		.key = v->public_key ? &v->key : NULL,
-		.expect = &v->expect,
-		.keyfile = keyfile,
-		.now = now_ns(),
-	};
-
 	return report_verify(path, &opt, &v->report.integrity, diag);
 }
 
@@ -258,7 +244,7 @@ static int run(const struct command *self, int argc, char **argv)
 
 	if (n < 0)
 		return code;
-	expect_init(&v.expect);
+	log_known_init(&v.known);
 	if (n != 1)
 		code = opt_misuse(self, "give one mount point or ledger");
 	else if (!v.output)
@@ -268,8 +254,7 @@ static int run(const struct command *self, int argc, char **argv)
 	if (code == EXIT_OK)
 		code = report(&v, argv[1]);
 	report_done(&v.report);
-	expect_done(&v.expect);
-	opt_list_done(&v.expects);
+	log_known_done(&v.known);
 	log_filter_done(&v.which);
 	return code;
 }

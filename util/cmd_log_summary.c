@@ -43,7 +43,7 @@ static const struct opt options[] = {
 		.help = "only what has no attempt before TIME",
 	},
 	{
-		.name = "last",
+		.name = "top",
 		.letter = 'n',
 		.kind = OPT_NUMBER,
 		.offset = offsetof(struct summary_values, top),

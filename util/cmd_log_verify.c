@@ -8,18 +8,15 @@
 #include "util/cmd.h"
 #include "util/exit.h"
 #include "util/help.h"
-#include "util/log_key.h"
+#include "util/log_known.h"
 #include "util/out.h"
 #include "util/progress.h"
 #include "util/where.h"
 
 struct verify_values {
 	bool json, quiet;
-	const char *public_key;
-	struct opt_list expects;
+	struct log_known known;
 
-	struct note_key key;
-	struct expect expect;
 	struct progress bar;
 	struct verify_result result;
 	int error; /* of printing */
@@ -42,22 +39,23 @@ static const struct verdict {
 	[VERIFY_NOT_SIGNED] = {"unsigned", EXIT_LEDGER_NOT_SIGNED,
 		"A signature that the mount made is missing or was changed. "
 		"The records may be genuine, but nothing proves it for those "
-		"after the last checkpoint that is well.",
+		"behind the last one named as signed.",
 		"Give checkpoints that were anchored elsewhere with --expect: "
 		"what they cover is proved again."},
 	[VERIFY_EDITED] = {"edited", EXIT_LEDGER_EDITED,
 		"Rows were changed, removed or put in after the mount had "
-		"written them. Records that are not named here are as they "
-		"were signed.",
+		"written them. Up to the last one named as signed, records "
+		"that are not listed here are as they were written.",
 		"Keep this file as evidence. Look in backups and in what was "
-		"exported for the named records, and find out who could write "
+		"exported for the listed records, and find out who could write "
 		"to the file at the time."},
 	[VERIFY_TRUNCATED] = {"truncated", EXIT_LEDGER_TRUNCATED,
 		"Records at the end were removed: what is still there proves "
-		"that there were more.",
-		"The records that are left are as they were signed, if "
-		"nothing else is named. Look for the others in backups and in "
-		"what was exported; their number is known."},
+		"that there were more. Up to the last one named as signed, "
+		"what is left is as it was written, but for what is listed.",
+		"Keep this file as evidence. Look for the missing records, "
+		"whose numbers are known, in backups and in what was "
+		"exported."},
 	[VERIFY_ROLLED_BACK] = {"rolled-back", EXIT_LEDGER_ROLLED_BACK,
 		"The ledger is older than a checkpoint that is known from "
 		"elsewhere: an earlier copy was put in its place, or its end "
@@ -90,7 +88,7 @@ static const struct opt options[] = {
 		.name = "public-key",
 		.letter = 'k',
 		.kind = OPT_STRING,
-		.offset = offsetof(struct verify_values, public_key),
+		.offset = offsetof(struct verify_values, known.public_key),
 		.value = "KEY|FILE",
 		.help = "the first key of the ledger, as 'stele log key' "
 			"printed it",
@@ -99,8 +97,8 @@ static const struct opt options[] = {
 		.name = "expect",
 		.letter = 'e',
 		.kind = OPT_LIST,
-		.offset = offsetof(struct verify_values, expects),
-		.value = "FILE",
+		.offset = offsetof(struct verify_values, known.expects),
+		.value = "FILE|LINE",
 		.help = "checkpoints from elsewhere that the ledger must agree "
 			"with",
 	},
@@ -310,6 +308,8 @@ static void print_signed(const struct verify_result *s)
 		printf("; signed up to record %" PRIu64 " of %s",
 			s->signed_size, text);
 	}
+	if (s->writer && s->signed_size < s->records)
+		printf(", the others soon: the mount is there");
 	putchar('\n');
 }
 
@@ -358,24 +358,14 @@ static int finish(struct verify_values *v)
 
 /* ---- the command line ---- */
 
-static int read_outside(struct verify_values *v, struct diag *diag)
-{
-	int r = v->public_key ? log_key_read(v->public_key, &v->key, diag) : 0;
-
-	for (size_t i = 0; r == 0 && i < v->expects.count; i++)
-		r = expect_read(&v->expect, v->expects.items[i], diag);
-	return r;
-}
-
 static int verify(struct verify_values *v, const char *operand)
 {
 	const struct verify_hooks hooks = {
 		.found = on_found, .progress = on_progress, .arg = v};
 	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ char *keyfile = NULL;
+	struct verify_options opt;
 	struct diag diag = {0};
-	struct timespec t;
-	int r = read_outside(v, &diag);
+	int r = log_known_read(&v->known, &diag);
 
 	if (r == -EINVAL)
 		return fail(EXIT_USAGE, "%s", diag.text);
@@ -383,19 +373,8 @@ static int verify(struct verify_values *v, const char *operand)
 		r = where_ledger_operand(operand, &path, &diag);
 	if (r < 0)
 		return fail_diag(r, &diag);
-	if (asprintf(&keyfile, "%s-key", path) < 0) {
-		keyfile = NULL;
+	if (log_known_options(&v->known, path, &opt) < 0)
 		return fail(EXIT_SYSTEM, "out of memory");
-	}
-	clock_gettime(CLOCK_REALTIME, &t); /* cannot fail for this clock */
-
-	const struct verify_options opt = {
-		.key = v->public_key ? &v->key : NULL,
-		.expect = &v->expect,
-		.keyfile = keyfile,
-		.now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec,
-	};
-
 	progress_begin(&v->bar, "verify", v->quiet);
 	r = verify_ledger(path, &opt, &hooks, &v->result, &diag);
 	progress_end(&v->bar);
@@ -409,13 +388,12 @@ static int run(const struct command *self, int argc, char **argv)
 
 	if (n < 0)
 		return code;
-	expect_init(&v.expect);
+	log_known_init(&v.known);
 	if (n != 1)
 		code = opt_misuse(self, "give one mount point or ledger");
 	else
 		code = verify(&v, argv[1]);
-	expect_done(&v.expect);
-	opt_list_done(&v.expects);
+	log_known_done(&v.known);
 	return code;
 }
 
@@ -445,7 +423,8 @@ const struct command cmd_log_verify = {
 		"('stele log key'), and the latest checkpoint that an anchor "
 		"of the mount put where an intruder can't reach it. FILE holds "
 		"signed notes, or lines with 'stele checkpoint', as they are "
-		"in the system's log. The file LEDGER-key is compared, too, "
+		"in the system's log; such a line can be given itself. The "
+		"file LEDGER-key is compared, too, "
 		"when it is beside the ledger.\n"
 		"\n"
 		"Notes tell what is no fault of the ledger, but matters to who "

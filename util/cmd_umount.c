@@ -13,7 +13,7 @@
 #include "util/where.h"
 
 /* A daemon that has not ended its ledger by then is stuck. */
-#define WAIT_SECONDS 10
+#define WAIT_SECONDS 60
 
 struct umount_values {
 	bool lazy;

@@ -2,6 +2,7 @@
 /* Asking a mount whether somebody serves it; see doctor_probe.h. */
 #include "util/doctor_probe.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -14,17 +15,21 @@
 /*
  * In a child, since it may wait for ever: statfs is always asked of the server,
  * and its errno is what the child ends with. Who did not mount it may not be
- * let in, so the child becomes who did.
+ * let in, so the child becomes who did, after it has gone there: that one may
+ * not go through the /proc of another.
  */
 static int ask(const char *path, uid_t user, gid_t group)
 {
+	_cleanup_close_ int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct statfs st;
 
+	if (fd < 0)
+		return errno;
 	if (geteuid() == 0 && (user || group) &&
 		(setresgid(group, group, group) < 0 ||
 			setresuid(user, user, user) < 0))
-		return 0;
-	return statfs(path, &st) < 0 ? errno : 0;
+		return errno;
+	return fstatfs(fd, &st) < 0 ? errno : 0;
 }
 
 /* "user_id=1000" among the options; 0 is also what is assumed. */

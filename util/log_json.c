@@ -27,8 +27,10 @@ static int set_raw(json_t *object, const char *key, const struct log_map *line,
 	json_t *value;
 	int r = log_map_value(&raw, row, &value);
 
+	if (r < 0 || !value)
+		return r;
 	(void)snprintf(raw_key, sizeof(raw_key), "%s_raw", key);
-	return r < 0 || !value ? r : set(object, raw_key, value);
+	return set(object, raw_key, value);
 }
 
 static int set_column(json_t *object, const char *key, enum query_column c,

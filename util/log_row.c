@@ -28,6 +28,22 @@ static bool is_time(const char *name)
 	return is_one_of(name, times);
 }
 
+/* Better read in octal. */
+static bool is_mode(const char *name)
+{
+	static const char *const modes[] = {"mode", "umask", NULL};
+
+	return is_one_of(name, modes);
+}
+
+/* Better read in hexadecimal. */
+static bool is_mask(const char *name)
+{
+	static const char *const masks[] = {"flags", "cap_eff", "tty", NULL};
+
+	return is_one_of(name, masks);
+}
+
 static bool is_digest(const char *name, const struct record_value *v)
 {
 	static const char *const digests[] = {"image_id", "tree_id",
@@ -131,6 +147,10 @@ static int print_number(const struct walk *w, int64_t number)
 	if (is_time(w->name)) {
 		time_text(number, text);
 		printf(" (%s)", text);
+	} else if (is_mode(w->name)) {
+		printf(" (%" PRIo64 ")", number);
+	} else if (is_mask(w->name)) {
+		printf(" (0x%" PRIx64 ")", number);
 	} else if (word) {
 		printf(" (%s)", word);
 	}

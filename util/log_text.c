@@ -92,7 +92,7 @@ static void print_cell(FILE *f, const struct query_cell *c)
 		out_name(f, c->bytes, c->len);
 }
 
-/* "/etc/passwd", "/a -> /b", "/tmp/ (512 names)", "/file: frame 3 ..." */
+/* "/etc/passwd", "/a -> /b", "/tmp (512 names)", "/file: frame 3 ..." */
 static void print_path(
 	FILE *f, const struct query_row *row, const struct log_record *r)
 {
@@ -101,12 +101,8 @@ static void print_path(
 				*text = &row->cell[QUERY_TEXT_OF_EVENT];
 
 	print_cell(f, path);
-	if (r->targets > 1) {
-		bool slash = path->len && path->bytes[path->len - 1] == '/';
-
-		fprintf(f, "%s (%" PRId64 " names)", slash ? "" : "/",
-			r->targets);
-	}
+	if (r->targets > 1)
+		fprintf(f, " (%" PRId64 " names)", r->targets);
 	if (!path2->null) {
 		fputs(" -> ", f);
 		print_cell(f, path2);

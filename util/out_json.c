@@ -2,6 +2,7 @@
 /* JSON of bytes that may be anything; see out.h. */
 #include <string.h>
 
+#include "fs/base/base64.h"
 #include "fs/base/cleanup.h"
 #include "util/out.h"
 
@@ -17,31 +18,15 @@ json_t *out_json_name(const char *bytes, size_t len)
 
 json_t *out_json_base64(const void *bytes, size_t len)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *s = bytes;
 	_cleanup_free_ char *text = NULL;
-	size_t room, used = 0;
 
-	if (__builtin_mul_overflow(len / 3 + 1, 4, &room))
+	if (len > SIZE_MAX / 2)
 		return NULL;
-	text = malloc(room);
+	text = malloc(BASE64_LEN(len) + 1);
 	if (!text)
 		return NULL;
-	for (size_t i = 0; i < len; i += 3) {
-		size_t n = len - i < 3 ? len - i : 3;
-		uint32_t group = (uint32_t)s[i] << 16;
-
-		if (n > 1)
-			group |= (uint32_t)s[i + 1] << 8;
-		if (n > 2)
-			group |= s[i + 2];
-		text[used++] = digits[group >> 18];
-		text[used++] = digits[group >> 12 & 63];
-		text[used++] = n > 1 ? digits[group >> 6 & 63] : '=';
-		text[used++] = n > 2 ? digits[group & 63] : '=';
-	}
-	return json_stringn(text, used);
+	base64_write(bytes, len, text);
+	return json_stringn(text, BASE64_LEN(len));
 }
 
 int out_json_set_name(

@@ -89,7 +89,8 @@ struct report {
 	struct report_mount mounts[REPORT_MOUNTS];
 	size_t mount_count;
 	int64_t mounts_left;
-	char *title; /* the mount point; owned */
+	char *title;	  /* the mount point; owned; NULL: not known */
+	char *place_html; /* host and image; owned; NULL: no record */
 	struct report_integrity integrity;
 };
 

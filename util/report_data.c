@@ -346,6 +346,33 @@ static void print_mount(FILE *f, const struct query_cell *cell)
 	}
 }
 
+/* Where it was, in a few words for the top of the page. */
+static int set_place(struct report *r, const struct query_cell *cell)
+{
+	const struct query_cell *point = &cell[QUERY_MOUNT_POINT];
+	size_t len;
+	FILE *f = open_memstream(&r->place_html, &len);
+
+	if (!f)
+		return -ENOMEM;
+	fputs("Host <b>", f);
+	report_html_cell(f, &cell[QUERY_HOST]);
+	fputs("</b>, image <code>", f);
+	report_html_digest(f, &cell[QUERY_IMAGE_ID]);
+	fputs("</code>", f);
+	if (!cell[QUERY_LABEL].null) {
+		fputs(", label <b>", f);
+		report_html_cell(f, &cell[QUERY_LABEL]);
+		fputs("</b>", f);
+	}
+	if (fclose(f) != 0)
+		return -ENOMEM;
+	if (point->null)
+		return 0;
+	r->title = strndup(point->bytes, point->len);
+	return r->title ? 0 : -ENOMEM;
+}
+
 static int add_mount(struct report *r, const struct query_row *row)
 {
 	int64_t id = row->cell[QUERY_MOUNT_ID].number;
@@ -373,11 +400,7 @@ static int add_mount(struct report *r, const struct query_row *row)
 	}
 	m->id = id;
 	r->mount_count++;
-	if (r->title || row->cell[QUERY_MOUNT_POINT].null)
-		return 0;
-	r->title = strndup(row->cell[QUERY_MOUNT_POINT].bytes,
-		row->cell[QUERY_MOUNT_POINT].len);
-	return r->title ? 0 : -ENOMEM;
+	return r->mount_count == 1 ? set_place(r, row->cell) : 0;
 }
 
 /* ---- the pass ---- */
@@ -452,6 +475,7 @@ void report_done(struct report *r)
 	free(r->events);
 	free(r->timeline.bars);
 	free(r->title);
+	free(r->place_html);
 	free(r->integrity.detail_html);
 	report_tree_free(r->tree);
 	summary_free(r->summary);

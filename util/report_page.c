@@ -95,7 +95,11 @@ static void print_title(FILE *f, const struct report *r)
 			f, r->opt->filters + 1, strlen(r->opt->filters + 1));
 		fputs("</code>", f);
 	}
-	fputs("</p>\n</header>\n", f);
+	fputs("</p>\n", f);
+	if (r->place_html)
+		fprintf(f, "<p class=\"sub\">%s%s</p>\n", r->place_html,
+			r->mount_count > 1 ? ", and more: see Source" : "");
+	fputs("</header>\n", f);
 }
 
 /* ---- what it comes to ---- */

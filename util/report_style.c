@@ -40,6 +40,8 @@ const char report_style[] =
 	".brand{color:var(--soft);font-size:12px;letter-spacing:.08em;\n"
 	"text-transform:uppercase}\n"
 	".sub,.note{color:var(--soft);margin:0}\n"
+	".sub b{color:var(--ink);font-weight:600}\n"
+	".sub code{background:none;padding:0}\n"
 	".note{font-size:13px}\n"
 	"section{background:var(--card);border:1px solid var(--line);\n"
 	"border-radius:10px;padding:18px 20px;margin:0 0 16px}\n"

@@ -86,6 +86,8 @@ int attest_leaf(struct attest *a, int64_t seq, struct digest *ret)
 {
 	int r;
 
+	if (seq < 1)
+		return -ENOENT;
 	if (seq == a->last_seq) {
 		*ret = a->last;
 		return 0;

@@ -4,13 +4,14 @@
 
 #include <string.h>
 
-int fetch_prepare(struct db *db, enum query_table table, struct db_stmt **ret)
+int fetch_prepare(struct db *db, enum query_table table, const uint64_t only[2],
+	struct db_stmt **ret)
 {
 	_cleanup_buf_ struct buf sql;
 
 	buf_init(&sql, QUERY_SQL_MAX);
 
-	int r = query_sql_record(&sql, table);
+	int r = query_sql_record(&sql, table, only);
 
 	return r < 0 ? r : db_prepare(db, sql.data, ret);
 }

@@ -7,8 +7,9 @@
 #include "fs/audit/query_sql.h"
 #include "fs/db/db.h"
 
-int fetch_prepare(
-	struct db *db, enum query_table table, struct db_stmt **ret) must_check;
+/* only: as query_filter.only. */
+int fetch_prepare(struct db *db, enum query_table table, const uint64_t only[2],
+	struct db_stmt **ret) must_check;
 
 /* What a row is given instead of its own. */
 struct fetch_targets {

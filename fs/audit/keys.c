@@ -2,23 +2,22 @@
 /* The keys that sign a ledger; see keys.h. */
 #include "fs/audit/keys.h"
 
-#include <string.h>
-
-int keys_first(struct db *db, char ret[NOTE_KEY_MAX])
+int keys_read(struct db *db, int64_t number, struct note_key *ret)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *s = NULL;
-	const void *text;
-	size_t len;
-	int r = db_prepare(db, "SELECT key FROM epoch WHERE number = 0", &s);
+	const char *text;
+	size_t len = 0;
+	int r = db_prepare(db,
+		"SELECT key FROM epoch WHERE number = coalesce(nullif(?, -1),"
+		" (SELECT max(number) FROM epoch))",
+		&s);
 
-	if (r == 0)
-		r = db_next(s);
+	if (r < 0)
+		return r;
+	db_bind_int(s, number);
+	r = db_next(s);
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
 	text = db_bytes(s, 0, &len);
-	if (!text || len >= NOTE_KEY_MAX || memchr(text, '\0', len))
-		return -EBADMSG;
-	memcpy(ret, text, len);
-	ret[len] = '\0';
-	return 0;
+	return text ? note_key_parse(text, len, ret) : -EBADMSG;
 }

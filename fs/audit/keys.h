@@ -7,10 +7,13 @@
 #include "fs/db/db.h"
 #include "fs/seal/note.h"
 
+/* Number of the key that signs now. */
+#define KEYS_LAST (-1)
+
 /*
- * The text of key 0, which a verifier must know from elsewhere. -ENOENT when
- * the ledger has none, -EBADMSG when it is too long to be one, -errno.
+ * A key by its number; verifiers must know key 0 from elsewhere. -ENOENT when
+ * the ledger has none of that number, -EBADMSG when it is malformed, -errno.
  */
-int keys_first(struct db *db, char ret[NOTE_KEY_MAX]) must_check;
+int keys_read(struct db *db, int64_t number, struct note_key *ret) must_check;
 
 #endif

@@ -129,8 +129,13 @@ bool match_wants(const struct match *m, enum query_table table)
 {
 	const struct query_filter *f = &m->filter;
 
+	/* Nobody, or no such boot, is known. */
+	if (f->has_boot && m->mounts.count == 0)
+		return false;
 	if (table == QUERY_EVENT)
 		return events_of(f) != 0;
+	if (m->by_process && m->procs.count == 0)
+		return false;
 	if (table == QUERY_FOLD && f->closed)
 		return false;
 	return f->ops || !f->events;

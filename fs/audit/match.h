@@ -36,7 +36,7 @@ void match_done(struct match *m); /* zeroed is allowed */
 /* Look up processes and mounts, again after there may be new ones. */
 int match_look_up(struct match *m, struct db *db) must_check;
 
-/* Which tables can hold anything that passes. */
+/* Which tables can hold anything that passes, as far as was looked up. */
 bool match_wants(const struct match *m, enum query_table table);
 
 /*

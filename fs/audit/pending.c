@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "fs/audit/fetch.h"
+#include "fs/ledger/tally.h"
 
 struct reader {
 	struct pending *pending;
 	struct match *match;
 	struct db_stmt *record, *targets;
 	struct names_packer *packer;
+	struct tally_mark *marks; /* TALLY_SLOTS of them */
 };
 
 /* What is known of the targets of one record. */
@@ -168,6 +170,29 @@ static int match_targets(
 		m, path->bytes, path->len, path2->bytes, path2->len);
 }
 
+/*
+ * What was counted since the row was written. The marks are read after the
+ * snapshot: they may be of a later moment, and never of a fold that was closed
+ * in the snapshot.
+ */
+static void catch_up(
+	const struct tally_mark *marks, int64_t id, struct query_row *row)
+{
+	struct query_cell *count = &row->cell[QUERY_COUNT];
+	struct query_cell *last = &row->cell[QUERY_T_LAST];
+	struct query_cell *times = &row->cell[QUERY_TIMES];
+
+	for (size_t i = 0; i < TALLY_SLOTS; i++) {
+		if (marks[i].fold != id || marks[i].count <= count->number)
+			continue;
+		*count = (struct query_cell){.number = marks[i].count};
+		*last = (struct query_cell){.number = marks[i].t_last};
+		*times = (struct query_cell){
+			.bytes = (const char *)marks[i].times,
+			.len = TIMES_LEN};
+	}
+}
+
 static int keep(struct pending *p, struct query_row *row)
 {
 	struct query_row **rows =
@@ -200,6 +225,8 @@ static int add_record(struct reader *r, int64_t id, struct targets *t)
 		error = match_targets(r->match, id, row);
 	if (error <= 0)
 		return error;
+	if (!t->count)
+		catch_up(r->marks, id, row);
 	r->pending->bytes += bytes;
 	if (r->pending->bytes > PENDING_BYTES_MAX)
 		return too_much(r->match);
@@ -241,6 +268,13 @@ static int find_ids(struct match *m, struct db *db, struct ids *ret)
 	return r;
 }
 
+/* What it needs of the writer's other file, for as long as the rows live. */
+static int read_marks(struct pending *p, struct db *db)
+{
+	p->marks = calloc(TALLY_SLOTS, sizeof(*p->marks));
+	return p->marks ? tally_read(db_path(db), p->marks) : -ENOMEM;
+}
+
 int pending_read(struct pending *p, struct db *db, struct match *m)
 {
 	struct reader r = {.pending = p, .match = m};
@@ -248,7 +282,12 @@ int pending_read(struct pending *p, struct db *db, struct match *m)
 	int error = match_wants(m, QUERY_FOLD) ? find_ids(m, db, &ids) : 0;
 
 	if (error == 0 && ids.count > 0)
-		error = fetch_prepare(db, QUERY_FOLD, &r.record);
+		error = read_marks(p, db);
+	r.marks = p->marks;
+
+	if (error == 0 && ids.count > 0)
+		error = fetch_prepare(
+			db, QUERY_FOLD, m->filter.only, &r.record);
 	if (error == 0 && ids.count > 0)
 		error = db_prepare(db, SQL_TARGETS, &r.targets);
 	if (error == 0 && ids.count > 0)
@@ -267,5 +306,6 @@ void pending_done(struct pending *p)
 	for (size_t i = 0; i < p->count; i++)
 		free(p->rows[i]);
 	free(p->rows);
+	free(p->marks);
 	*p = (struct pending){0};
 }

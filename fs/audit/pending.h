@@ -15,6 +15,7 @@
 struct pending {
 	struct query_row **rows; /* owned; in the order of their beginnings */
 	size_t count, bytes;
+	struct tally_mark *marks; /* owned; rows point into them */
 };
 
 /*

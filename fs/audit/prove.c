@@ -392,13 +392,10 @@ static int check_own(struct prove *p, const struct note_key *key)
 {
 	struct note_key first;
 	struct note note;
-	char text[NOTE_KEY_MAX];
 	int r = 0;
 
 	if (!key) {
-		r = keys_first(p->db, text);
-		if (r == 0)
-			r = note_key_parse(text, strlen(text), &first);
+		r = keys_read(p->db, 0, &first);
 		key = &first;
 	}
 	if (r == 0)

@@ -10,7 +10,6 @@
 #include "fs/audit/match.h"
 #include "fs/audit/pending.h"
 #include "fs/audit/reader.h"
-#include "fs/base/buf.h"
 #include "fs/db/db.h"
 
 enum {
@@ -20,7 +19,8 @@ enum {
 
 struct query {
 	struct db *db;
-	struct db_stmt *record[QUERY_TABLES], *ancestors, *version;
+	struct db_stmt *ancestors, *version;
+	struct db_stmt *record[QUERY_FOLD]; /* of attempts, and of events */
 
 	struct match match;
 	struct find find;
@@ -46,8 +46,6 @@ static int prepare(struct query *q)
 
 	if (r == 0)
 		r = db_prepare(q->db, QUERY_SQL_VERSION, &q->version);
-	for (int i = 0; r == 0 && i < QUERY_TABLES; i++)
-		r = fetch_prepare(q->db, i, &q->record[i]);
 	return r;
 }
 
@@ -82,6 +80,8 @@ static void stop(struct query *q)
 	pending_done(&q->pending);
 	find_done(&q->find);
 	match_done(&q->match);
+	for (int i = 0; i < QUERY_FOLD; i++)
+		db_stmt_free(take_ptr(q->record[i]));
 	q->pending_begin = q->pending_end = 0;
 }
 
@@ -90,8 +90,6 @@ void query_close(struct query *q)
 	if (!q)
 		return;
 	stop(q);
-	for (int i = 0; i < QUERY_TABLES; i++)
-		db_stmt_free(q->record[i]);
 	db_stmt_free(q->ancestors);
 	db_stmt_free(q->version);
 	db_close(q->db);
@@ -205,6 +203,8 @@ int query_start(struct query *q, const struct query_filter *filter,
 
 	int r = match_init(&q->match, filter);
 
+	for (int i = 0; r == 0 && i < QUERY_FOLD; i++)
+		r = fetch_prepare(q->db, i, filter->only, &q->record[i]);
 	/* Before the end is looked up: what comes in between is then new. */
 	if (r == 0)
 		r = read_version(q, &q->seen_version);

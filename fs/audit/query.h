@@ -183,6 +183,9 @@ struct query_filter {
 	int64_t boot; /* 0: the last one that is recorded, -1: before that */
 	const char *boot_id; /* its beginning; '-' does not count */
 	bool closed;	     /* leave out what is still being counted */
+	/* What of the rows is needed: bits 1 << column % 64 in only[column /
+	 * 64]; none: all of it. Other cells may be null. */
+	uint64_t only[2];
 };
 
 enum query_order { QUERY_FORWARD, QUERY_BACKWARD };

@@ -2,6 +2,7 @@
 /* Columns and statements of readers; see query_sql.h. */
 #include "fs/audit/query_sql.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "fs/audit/query.h"
@@ -209,19 +210,45 @@ static const char *const tails[] = {
 			" WHERE e.seq = ?1",
 };
 
-int query_sql_record(struct buf *ret, enum query_table table)
+_Static_assert(QUERY_COLUMNS <= 128, "bits in query_filter.only");
+
+/* What query.h promises about targets and events comes from these. */
+static bool is_needed(int column, const uint64_t only[2])
+{
+	switch (column) {
+	case QUERY_SEQ:
+	case QUERY_T_REAL:
+	case QUERY_T_LAST:
+	case QUERY_COUNT:
+	case QUERY_PATH:
+	case QUERY_PATH2:
+	case QUERY_TEXT_OF_EVENT: return true;
+	default:
+		return (!only[0] && !only[1]) ||
+		       only[column / 64] >> column % 64 & 1;
+	}
+}
+
+static const char *source_of(
+	int column, enum query_table table, const uint64_t only[2])
+{
+	const char *from = table == QUERY_EVENT ? sources[column].event
+						: sources[column].attempt;
+
+	/* What is still being counted has no number. */
+	if (!from || !is_needed(column, only) ||
+		(column == QUERY_SEQ && table == QUERY_FOLD))
+		return "NULL";
+	return from;
+}
+
+int query_sql_record(
+	struct buf *ret, enum query_table table, const uint64_t only[2])
 {
 	int r = 0;
 
-	for (int i = 0; r == 0 && i < QUERY_COLUMNS; i++) {
-		const char *from = table == QUERY_EVENT ? sources[i].event
-							: sources[i].attempt;
-
-		/* What is still being counted has no number. */
-		if (i == QUERY_SEQ && table == QUERY_FOLD)
-			from = NULL;
+	for (int i = 0; r == 0 && i < QUERY_COLUMNS; i++)
 		r = buf_printf(ret, "%s%s", i ? ", " : "SELECT ",
-			from ? from : "NULL");
-	}
+			source_of(i, table, only));
 	return r < 0 ? r : buf_add(ret, tails[table], strlen(tails[table]) + 1);
 }

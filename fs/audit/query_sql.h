@@ -12,9 +12,12 @@ enum query_table { QUERY_ATTEMPT, QUERY_EVENT, QUERY_FOLD, QUERY_TABLES };
 
 /*
  * One record: the columns of query_columns in their order, then its packed
- * targets. Parameter 1: seq, or the id of a fold. Ends with a NUL.
+ * targets. Parameter 1: seq, or the id of a fold. Ends with a NUL. What is not
+ * asked for (query_filter.only) is NULL, and its tables are not looked at, but
+ * for what readers themselves need.
  */
-int query_sql_record(struct buf *ret, enum query_table table) must_check;
+int query_sql_record(struct buf *ret, enum query_table table,
+	const uint64_t only[2]) must_check;
 
 /* Ancestors of process 1: tgid, comm, exe, exe_digest, cmdline, start_real. */
 #define QUERY_SQL_ANCESTORS                                         \

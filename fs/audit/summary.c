@@ -360,6 +360,27 @@ static int fill_table(struct summary *s, enum summary_by by)
 	return 0;
 }
 
+static void choose(uint64_t only[2], int column)
+{
+	only[column / 64] |= UINT64_C(1) << column % 64;
+}
+
+/* What keys are made of, and QUERY_OP, which tells events. */
+static void choose_columns(const struct summary *s, uint64_t only[2])
+{
+	only[0] = only[1] = 0;
+	choose(only, QUERY_OP);
+	choose(only, QUERY_PROC_ID);
+	for (int by = 0; by < SUMMARY_COUNT; by++) {
+		const struct shape *shape = &shapes[by];
+
+		for (int i = 0; wants(s, by) && i < shape->key_count; i++)
+			choose(only, shape->keys[i]);
+		for (int i = 0; wants(s, by) && i < shape->more_count; i++)
+			choose(only, shape->more[i]);
+	}
+}
+
 static int read_all(struct summary *s, struct query *q)
 {
 	struct query_filter filter = s->opt.filter;
@@ -368,6 +389,7 @@ static int read_all(struct summary *s, struct query *q)
 
 	/* What was there before decides what is new. */
 	filter.closed = false;
+	choose_columns(s, filter.only);
 	if (s->opt.new_since)
 		filter.since = 0;
 	r = query_start(q, &filter, QUERY_FORWARD, -1);

@@ -8,15 +8,17 @@
 #include "fs/audit/verify_internal.h"
 #include "fs/ledger/ledger.h"
 #include "fs/ledger/retain.h"
+#include "fs/ledger/schema.h"
 
 enum {
 	PROGRESS_EVERY = 1024,
 	MISSING_MAX = 65536, /* as many as a mount goes on behind */
 };
 
-/* A clock that is adjusted slowly does not get further within a minute, and
- * each minute has a record. */
+/* A clock that is only adjusted goes at most a tenth wrong; see clerk_events.c.
+ */
 #define CLOCK_STEP_NS INT64_C(1000000000)
+#define CLOCK_SLEW 8
 
 static int read_failed(struct verify *v, int r)
 {
@@ -86,7 +88,11 @@ static int read_origin(struct verify *v)
 		text = db_bytes(s, 0, &len);
 	if (text && len <= NOTE_ORIGIN_MAX && !memchr(text, '\0', len))
 		memcpy(v->ret->origin, text, len); /* zeroed before */
-	if (r >= 0 && !note_is_origin(v->ret->origin)) {
+	if (r >= 0)
+		r = schema_is_unborn(v->db, &v->unborn);
+	/* A ledger whose public key is known has had one. */
+	v->unborn = v->unborn && !v->opt->key;
+	if (r >= 0 && !v->unborn && !note_is_origin(v->ret->origin)) {
 		v->ret->origin[0] = '\0';
 		verify_find(v, VERIFY_NOT_SIGNED, &(struct verify_about){0},
 			"the ledger does not say its name (meta.origin)");
@@ -146,7 +152,7 @@ static int next_row(struct verify *v)
 	return r < 0 ? r : 0;
 }
 
-static bool is_event(const struct row *row, enum ledger_event kind)
+bool verify_is_event(const struct row *row, enum ledger_event kind)
 {
 	const char *name = ledger_event_name(kind);
 
@@ -154,49 +160,75 @@ static bool is_event(const struct row *row, enum ledger_event kind)
 	       memcmp(row->kind, name, row->kind_len) == 0;
 }
 
+static void note(struct verify *v, const char *what, const char *more, int len)
+{
+	const struct verify_about about = {
+		.first = (uint64_t)v->row.seq,
+		.last = (uint64_t)v->row.seq,
+	};
+
+	verify_find(v, VERIFY_NOTE, &about, "record %lld, %s%.*s",
+		(long long)v->row.seq, what, len, more);
+}
+
+/* What the text of a recovery says was found: a string in a JSON object, shown
+ * as it is up to its end or the first escape. */
+static void note_recovery(struct verify *v)
+{
+	static const char key[] = "\"found\":\"";
+	const struct row *row = &v->row;
+	const char *text =
+		memmem(row->text, row->text_len, key, sizeof(key) - 1);
+	const char *end = row->text + row->text_len;
+	int len = 0;
+
+	if (text)
+		text += sizeof(key) - 1;
+	while (text && text + len < end && !strchr("\"\\", text[len]))
+		len++;
+	note(v,
+		"recovery: a mount went on behind another that did not end in "
+		"order: ",
+		text ? text : "", len < 400 ? len : 400);
+}
+
 /* What an investigator wants to know even when nothing is wrong. */
 static void note_event(struct verify *v)
 {
-	static const enum ledger_event told[] = {
-		LEDGER_EVENT_CLOCK, LEDGER_EVENT_RECOVERY, LEDGER_EVENT_GAP};
-	const struct row *row = &v->row;
+	char count[64];
+	int len;
 
-	for (size_t i = 0; i < ARRAY_LEN(told); i++) {
-		if (!is_event(row, told[i]))
-			continue;
-		verify_find(v, VERIFY_NOTE,
-			&(struct verify_about){
-				.first = (uint64_t)row->seq,
-				.last = (uint64_t)row->seq,
-			},
-			"record %lld, %s: %.*s", (long long)row->seq,
-			ledger_event_name(told[i]),
-			(int)(row->text_len < 512 ? row->text_len : 512),
-			row->text);
-	}
+	if (verify_is_event(&v->row, LEDGER_EVENT_CLOCK))
+		note(v, "clock: the mount saw that the wall clock was set", "",
+			0);
+	if (verify_is_event(&v->row, LEDGER_EVENT_RECOVERY))
+		note_recovery(v);
+	if (!verify_is_event(&v->row, LEDGER_EVENT_GAP))
+		return;
+	len = snprintf(count, sizeof(count), "%lld attempts were only counted",
+		(long long)v->row.count);
+	note(v, "gap: the ledger was full, ", count, len);
 }
 
 static void note_prune(struct verify *v)
 {
 	const struct row *row = &v->row;
 	struct retain_done done;
+	char text[128];
+	int len;
 
-	if (!is_event(row, LEDGER_EVENT_PRUNE) ||
+	if (!verify_is_event(row, LEDGER_EVENT_PRUNE) ||
 		retain_parse(row->text, row->text_len, &done) < 0)
 		return;
 	if (done.last > v->pruned_to)
 		v->pruned_to = done.last;
 	if (done.attempts > 0)
 		v->ret->removed_attempts += (uint64_t)done.attempts;
-	verify_find(v, VERIFY_NOTE,
-		&(struct verify_about){
-			.first = (uint64_t)row->seq,
-			.last = (uint64_t)row->seq,
-		},
-		"record %lld, prune: records %lld to %lld, of %lld attempts, "
-		"were removed by retention",
-		(long long)row->seq, (long long)done.first,
-		(long long)done.last, (long long)done.attempts);
+	len = snprintf(text, sizeof(text),
+		"records %lld to %lld, of %lld attempts, were removed",
+		(long long)done.first, (long long)done.last,
+		(long long)done.attempts);
+	note(v, "prune: ", text, len);
 }
 
 /* Both clocks of a record are read together; how far they are apart changes
@@ -204,13 +236,16 @@ static void note_prune(struct verify *v)
 static void note_clock(struct verify *v)
 {
 	const struct row *a = &v->last, *b = &v->row;
-	int64_t before, after, change;
+	int64_t before, after, change, passed;
 
 	if (a->seq == 0 || a->refers.mount != b->refers.mount ||
 		__builtin_sub_overflow(a->t_real, a->t_boot, &before) ||
 		__builtin_sub_overflow(b->t_real, b->t_boot, &after) ||
 		__builtin_sub_overflow(after, before, &change) ||
-		(change < CLOCK_STEP_NS && change > -CLOCK_STEP_NS))
+		__builtin_sub_overflow(b->t_boot, a->t_boot, &passed))
+		return;
+	passed = CLOCK_STEP_NS + (passed > 0 ? passed / CLOCK_SLEW : 0);
+	if (change < passed && change > -passed)
 		return;
 	verify_find(v, VERIFY_NOTE,
 		&(struct verify_about){
@@ -226,10 +261,7 @@ static int take_row(struct verify *v)
 {
 	const struct row *row = &v->row;
 
-	if (v->tree.size == v->sealed) {
-		v->open_real = row->t_real;
-		v->open_boot = row->t_boot;
-	}
+	verify_unsigned_add(v, row);
 	if (row->table == 'a' && row->count > 0)
 		v->ret->attempts += (uint64_t)row->count;
 	note_clock(v);
@@ -238,7 +270,6 @@ static int take_row(struct verify *v)
 		note_prune(v);
 	}
 	verify_tree_add(v, row->possible ? &row->leaf : NULL);
-	v->last_ends = is_event(row, LEDGER_EVENT_UNMOUNT);
 	v->last = *row;
 	v->last.kind = v->last.text = NULL;
 	return next_row(v);
@@ -381,6 +412,9 @@ int verify_ledger(const char *path, const struct verify_options *opt,
 		.diag = &text,
 		.hasher = hasher_new(),
 	};
+	result.key_given = opt->key;
+	if (opt->key && note_key_print(opt->key, result.key) < 0)
+		result.key[0] = '\0'; /* only shown */
 	if (opt->expect)
 		expect_sort(opt->expect);
 	verify_tree_begin(v);

@@ -5,6 +5,10 @@
  * each signed checkpoint and change of keys, and against what is known from
  * elsewhere: a public key, checkpoints that were anchored, the key file.
  *
+ * No signature covers the time of a checkpoint (which is therefore told from
+ * the last record under it), the list of anchors, records that are still open
+ * (folds), and rows of mount, proc and node that no record refers to.
+ *
  * One read transaction sees a consistent state, also while a mount writes.
  * Everything read is hostile; memory is bounded, but for the checkpoints that
  * are expected (expect.h).
@@ -55,7 +59,6 @@ struct verify_options {
 	const struct note_key *key; /* of epoch 0; NULL: the ledger's own */
 	struct expect *expect;	    /* sorted by verify; or NULL */
 	const char *keyfile;	    /* NULL: do not look */
-	int64_t now;		    /* wall clock, ns */
 };
 
 struct verify_result {

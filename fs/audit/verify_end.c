@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * After the last record: what points beyond it, what no signature covers, and
- * what the key file beside the ledger remembers; see verify_internal.h.
+ * After the last record: what points beyond it, and what the key file beside
+ * the ledger remembers; see verify_internal.h.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -10,11 +10,6 @@
 
 #include "fs/audit/verify_internal.h"
 #include "fs/db/db.h"
-
-/* A writer signs every few seconds. When it is gone, what it left unsigned
- * can't span more than this; when it lives, it is not older than that. */
-#define UNSIGNED_SPAN_NS (INT64_C(120) * 1000000000)
-#define UNSIGNED_AGE_NS (INT64_C(300) * 1000000000)
 
 #define NOWHERE (&(struct verify_about){0})
 
@@ -166,95 +161,6 @@ static void tell_beyond(struct verify *v, uint64_t end, const struct beyond *in)
 				   "together with its checkpoints");
 }
 
-/* ---- what is not signed ---- */
-
-/* Attempts in records that are not closed; they have no leaf. */
-static int read_folds(struct verify *v)
-{
-	int64_t attempts = 0, wrong = 0;
-	int r = db_exec_int(
-		v->db, "SELECT coalesce(sum(count), 0) FROM fold", &attempts);
-
-	if (r == 0)
-		r = db_exec_int(v->db,
-			"SELECT count(*) FROM fold AS f WHERE"
-			" f.targets IS NOT (SELECT max(count(*), 1) FROM"
-			" fold_name AS n WHERE n.fold_id = f.id) OR"
-			" f.count IS NOT (SELECT coalesce(sum(n.count),"
-			" f.count) FROM fold_name AS n WHERE n.fold_id = f.id)",
-			&wrong);
-	if (r < 0)
-		return r;
-	if (wrong > 0)
-		verify_find(v, VERIFY_EDITED, NOWHERE,
-			"%lld of the records that are still open do not add "
-			"up: they were changed",
-			(long long)wrong);
-	v->ret->open_attempts = attempts > 0 ? (uint64_t)attempts : 0;
-	return 0;
-}
-
-static void tell_unsigned(struct verify *v, uint64_t end, uint64_t count)
-{
-	const struct verify_about about = {
-		.first = end - count + 1,
-		.last = end,
-		.has_checkpoint = v->has_sealed,
-		.checkpoint = v->sealed,
-	};
-	int64_t span = 0;
-
-	if (__builtin_sub_overflow(v->last.t_boot, v->open_boot, &span))
-		span = INT64_MAX;
-	if (v->last_ends)
-		verify_find(v, VERIFY_NOT_SIGNED, &about,
-			"the last %llu records are not signed, though the "
-			"writer ended in order and then signs all: checkpoints "
-			"were removed",
-			(unsigned long long)count);
-	else if (span > UNSIGNED_SPAN_NS || span < -UNSIGNED_SPAN_NS)
-		verify_find(v, VERIFY_NOT_SIGNED, &about,
-			"the last %llu records are not signed, and they span "
-			"%lld s: checkpoints were removed",
-			(unsigned long long)count,
-			(long long)span / 1000000000);
-	else
-		verify_find(v, VERIFY_CRASHED, &about,
-			"the writer is gone without an end, and the last %llu "
-			"records after its last checkpoint are not signed",
-			(unsigned long long)count);
-}
-
-static void check_unsigned(struct verify *v, uint64_t end)
-{
-	uint64_t count = end > v->sealed ? end - v->sealed : 0;
-	int64_t age;
-
-	if (end > 0 && v->ret->epochs == 0)
-		verify_find(v, VERIFY_NOT_SIGNED, NOWHERE,
-			"the ledger has no key: nothing in it is signed");
-	if (v->ret->epochs == 0 || !v->trusted)
-		return; /* that was told */
-	if (!v->ret->writer && count > 0)
-		tell_unsigned(v, end, count);
-	else if (!v->ret->writer && v->ret->open_attempts > 0)
-		verify_find(v, VERIFY_CRASHED, NOWHERE,
-			"the writer is gone without an end; %llu attempts in "
-			"records that it had not closed are not signed",
-			(unsigned long long)v->ret->open_attempts);
-	else if (count > 0 &&
-		 !__builtin_sub_overflow(v->opt->now, v->open_real, &age) &&
-		 age > UNSIGNED_AGE_NS)
-		verify_find(v, VERIFY_NOT_SIGNED,
-			&(struct verify_about){
-				.first = end - count + 1,
-				.last = end,
-			},
-			"the mount that writes has not signed the last %llu "
-			"records for %lld s",
-			(unsigned long long)count, (long long)age / 1000000000);
-}
-
 /* ---- all of it ---- */
 
 static void check_removed(struct verify *v)
@@ -287,12 +193,9 @@ int verify_end(struct verify *v)
 		r = look_inside(v, &inside);
 	if (r == 0)
 		r = check_keyfile(v);
-	if (r == 0)
-		r = read_folds(v);
 	if (r < 0)
 		return r;
 	tell_beyond(v, end, &inside);
-	check_unsigned(v, end);
 	v->ret->keyfile_read = v->has_keyfile;
-	return 0;
+	return verify_unsigned_end(v);
 }

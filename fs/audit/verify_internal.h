@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the files of verify share: verify.c walks the records, verify_tree.c
- * keeps the tree, verify_seal.c checks what is signed, verify_end.c judges what
- * is left over, verify_find.c tells of it.
+ * keeps the tree, verify_seal.c checks what is signed, verify_unsigned.c what
+ * is not, verify_end.c judges what is left over, verify_find.c tells of it.
  */
 #ifndef FS_AUDIT_VERIFY_INTERNAL_H
 #define FS_AUDIT_VERIFY_INTERNAL_H
 
 #include "fs/audit/rows.h"
 #include "fs/audit/verify.h"
+#include "fs/ledger/ledger.h"
 #include "fs/seal/keyfile.h"
 #include "fs/seal/merkle.h"
 
@@ -70,6 +71,16 @@ struct verify_beside {
 	int64_t size; /* of the row */
 };
 
+/* Of the records after the last good signature. Times are CLOCK_BOOTTIME. */
+struct verify_unsigned {
+	int64_t mount;	   /* whose records come last */
+	bool begins;	   /* so does its beginning */
+	int64_t latest;	   /* of that mount */
+	int64_t span;	   /* that it worked */
+	int64_t longest;   /* of all mounts */
+	uint64_t answered; /* an attempt of a mount that begins there; or 0 */
+};
+
 struct verify {
 	const char *path;
 	const struct verify_options *opt;
@@ -88,11 +99,11 @@ struct verify {
 	bool has_row;
 	struct row row;	 /* the next one */
 	struct row last; /* the one before; kind and text are not kept */
-	bool last_ends;	 /* it says that the writer ended in order */
 	uint64_t progress_total;
 	int64_t pruned_to; /* the last record that retention tells of */
 	uint64_t removed_first, removed_last;
-	int64_t open_real, open_boot; /* of the first unsigned record */
+	struct verify_unsigned open;
+	bool unborn; /* no writer came as far as to have a key */
 
 	/* Seals. */
 	struct verify_beside checkpoint, epoch;
@@ -111,6 +122,10 @@ struct verify {
 	bool has_keyfile, keyfile_done;
 	struct keyfile keyfile;
 };
+
+/* ---- verify.c ---- */
+
+bool verify_is_event(const struct row *row, enum ledger_event kind);
 
 /* ---- verify_find.c ---- */
 
@@ -165,5 +180,12 @@ bool verify_writer(const char *path);
 int verify_keyfile(struct verify *v) must_check;
 /* After the last record: what points beyond it, and what is not signed. */
 int verify_end(struct verify *v) must_check;
+
+/* ---- verify_unsigned.c ---- */
+
+/* The next record, before it is in the tree. */
+void verify_unsigned_add(struct verify *v, const struct row *row);
+/* After the last one. 0 or -errno. */
+int verify_unsigned_end(struct verify *v) must_check;
 
 #endif

@@ -76,8 +76,10 @@ static void first_key(struct verify *v)
 	const struct note_key *want = v->opt->key;
 
 	v->trusted = true;
-	v->ret->key_given = want != NULL;
-	if (note_key_print(want ? want : &v->key, v->ret->key) < 0)
+	/* That it does not say its own was told; now the key says it. */
+	if (!v->ret->origin[0])
+		memcpy(v->ret->origin, v->key.name, sizeof(v->ret->origin));
+	if (!want && note_key_print(&v->key, v->ret->key) < 0)
 		v->ret->key[0] = '\0'; /* only shown */
 	if (!db_is_null(v->epoch.stmt, EP_NOTE) || v->epoch.size != 0)
 		bad_key(v, "the first key has no size and no note; its row was "
@@ -103,7 +105,8 @@ static const char *wrong_note(
 	const char *text = text_of(v->epoch.stmt, EP_NOTE, &len);
 
 	if (!text)
-		return "the note that hands over to it was removed";
+		return "no note hands over to it: that was removed, or a mount "
+		       "went on without its key (--recover)";
 	if (note_parse(text, len, ret) < 0 || ret->kind != NOTE_NEXT_KEY)
 		return "the note that hands over to it is malformed";
 	if (ret->number != v->ret->epochs ||
@@ -346,10 +349,18 @@ static void take_keyfile(struct verify *v)
 	v->keyfile_done = true;
 	if (k->size == 0)
 		return; /* nothing was signed yet */
-	if (k->size > v->tree.size)
+	if (k->size > v->tree.size) {
 		beyond(v, k->size, "the last checkpoint in the key file");
-	else if (k->size == v->tree.size &&
-		 verify_tree_root(v, &k->root, false) == VERIFY_OTHER)
+		return;
+	}
+	/* It goes there after it is safe in the ledger. */
+	if (k->size == v->tree.size && v->trusted && !v->own)
+		verify_find(v, VERIFY_NOT_SIGNED, &about,
+			"the key file remembers the checkpoint of size %llu, "
+			"which is not in the ledger: checkpoints were removed",
+			(unsigned long long)k->size);
+	if (k->size == v->tree.size &&
+		verify_tree_root(v, &k->root, false) == VERIFY_OTHER)
 		verify_find(v, VERIFY_FORKED, &about,
 			"the checkpoint of size %llu in the key file has "
 			"another root than the records here: they are another "

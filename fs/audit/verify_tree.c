@@ -97,15 +97,17 @@ int verify_tree_load(struct verify *v)
 
 /* ---- growing ---- */
 
-static void doubt(struct verify_tree *t, bool gone, uint64_t seq)
+/* About the records behind the tree so far, up to this one. */
+static void doubt(struct verify_tree *t, bool gone, uint64_t last)
 {
 	struct verify_doubt *d = t->doubts + t->doubt_count;
+	uint64_t first = t->size + 1;
 
-	if (t->doubt_count > 0 && d[-1].gone == gone && d[-1].last + 1 == seq)
-		d[-1].last = seq;
+	if (t->doubt_count > 0 && d[-1].gone == gone && d[-1].last + 1 == first)
+		d[-1].last = last;
 	else if (t->doubt_count < ARRAY_LEN(t->doubts))
 		t->doubts[t->doubt_count++] =
-			(struct verify_doubt){gone, seq, seq};
+			(struct verify_doubt){gone, first, last};
 	else
 		t->doubts_more++;
 }
@@ -131,16 +133,16 @@ void verify_tree_add(struct verify *v, const struct digest *leaf)
 		t->tile.state == VERIFY_TILE_FULL
 			? &t->tile.leaves[t->size % MERKLE_TILE]
 			: NULL;
-
-	bool gone = !leaf;
+	bool gone = !leaf, differs;
 
 	if (gone) {
 		leaf = &t->nothing;
 		t->holes = true;
 	}
-	if (other && !digest_equal(leaf, other))
+	differs = other && !digest_equal(leaf, other);
+	if (differs)
 		split(t);
-	if (gone || (other && !digest_equal(leaf, other)))
+	if (gone || differs)
 		doubt(t, gone, t->size + 1);
 	add(v, &t->rows, leaf);
 	if (t->split)
@@ -166,10 +168,7 @@ void verify_tree_skip(struct verify *v, uint64_t size)
 {
 	struct verify_tree *t = &v->tree;
 
-	doubt(t, true, t->size + 1);
-	if (t->doubts_more == 0)
-		t->doubts[t->doubt_count - 1].last = size;
-	split(t);
+	doubt(t, true, size);
 	t->rows.known = false;
 	t->tiles.known = false;
 	t->size = size;
@@ -271,11 +270,29 @@ enum verify_match verify_tree_root(
 	return VERIFY_SAME;
 }
 
+/* Without a tile, one record that is gone takes the proof of all that are under
+ * the same roots, and the tree is not found again. */
+static void tell_unproved(struct verify *v)
+{
+	struct verify_tree *t = &v->tree;
+	uint64_t first = t->good + 1;
+	uint64_t last = v->sealed < t->size ? v->sealed : t->size;
+
+	if (t->rows.known || t->tiles.known || last < first)
+		return;
+	verify_find(v, VERIFY_EDITED,
+		&(struct verify_about){.first = first, .last = last},
+		"records %llu to %llu: not proved, since others among them are "
+		"gone; they may have been edited, too",
+		(unsigned long long)first, (unsigned long long)last);
+}
+
 void verify_tree_end(struct verify *v)
 {
 	struct verify_tree *t = &v->tree;
 	uint64_t bad = t->bad;
 
+	tell_unproved(v);
 	if (t->bad_count > 0)
 		verify_find(v, VERIFY_EDITED,
 			&(struct verify_about){

@@ -68,7 +68,7 @@ void json_bool(struct json *j, const char *name, bool value)
 	add_text(j, value ? "true" : "false");
 }
 
-void json_null(struct json *j, const char *name)
+void json_none(struct json *j, const char *name)
 {
 	begin_value(j, name, "");
 	add_text(j, "null");
@@ -123,7 +123,7 @@ void json_bytes(struct json *j, const char *name, const void *bytes, size_t len)
 	bool whole = true;
 
 	if (!bytes) {
-		json_null(j, name);
+		json_none(j, name);
 		return;
 	}
 	begin_value(j, name, "");

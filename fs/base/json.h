@@ -22,7 +22,7 @@ void json_begin(struct json *j, struct buf *out);
 
 void json_int(struct json *j, const char *name, int64_t value);
 void json_bool(struct json *j, const char *name, bool value);
-void json_null(struct json *j, const char *name);
+void json_none(struct json *j, const char *name);
 
 /*
  * Bytes as text; NULL gives null. What is no UTF-8 becomes U+FFFD, byte by

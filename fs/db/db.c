@@ -186,6 +186,11 @@ void db_close(struct db *db)
 	free(db);
 }
 
+const char *db_path(struct db *db)
+{
+	return sqlite3_db_filename(db->handle, "main");
+}
+
 const char *db_error(struct db *db)
 {
 	return db->handle ? sqlite3_errmsg(db->handle) : "out of memory";

@@ -46,6 +46,9 @@ int db_open(const char *path, unsigned flags, struct db **ret,
 void db_close(struct db *db);
 DEFINE_CLEANUP(db_close, struct db *);
 
+/* The path it was opened with; borrowed. */
+const char *db_path(struct db *db);
+
 /* SQLite's words for the last failure; valid until the next call. */
 const char *db_error(struct db *db);
 

@@ -62,10 +62,8 @@ struct doctor_store {
 	char *ledger;  /* the file, or NULL: none is known; owned */
 	bool in_place; /* it is where readers look for it by themselves */
 	char *folder;  /* that it is in; owned */
-	bool known;    /* whether what follows is */
-	uint32_t magic;
 	char *fstype, *fs_dir; /* from mountinfo, or NULL; owned */
-	uint64_t bytes, free;
+	uint64_t bytes, free;  /* 0 bytes: unknown */
 	bool knows_xattrs, has_xattrs;
 	bool has_file; /* whether what follows is known */
 	uid_t owner;
@@ -109,5 +107,9 @@ struct doctor_facts {
 };
 
 void doctor_facts_done(struct doctor_facts *f);
+
+/* Do the files of such a file system lie on other machines? Then nothing is
+ * asked of it: the answer may never come. */
+bool doctor_is_remote(const char *fstype);
 
 #endif

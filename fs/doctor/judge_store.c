@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Findings of the place where the ledger of a mount lies. */
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <string.h>
 
 #include "fs/doctor/judge_internal.h"
@@ -13,25 +12,10 @@
 /* Where a ledger outlives the machine's boot on any Debian. */
 #define LASTING "/var/lib/stele/"
 
-static bool is_in_memory(uint32_t magic)
+static bool is_in_memory(const struct doctor_store *s)
 {
-	return magic == TMPFS_MAGIC || magic == RAMFS_MAGIC;
-}
-
-/* Those whose locks or shared memory do not reach all who may write. FUSE may
- * be anything; sshfs and its like are most of it. */
-static bool is_remote(uint32_t magic)
-{
-	static const uint32_t remote[] = {NFS_SUPER_MAGIC, SMB_SUPER_MAGIC,
-		CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC, CEPH_SUPER_MAGIC,
-		AFS_FS_MAGIC, CODA_SUPER_MAGIC, OCFS2_SUPER_MAGIC, V9FS_MAGIC,
-		FUSE_SUPER_MAGIC};
-
-	for (size_t i = 0; i < ARRAY_LEN(remote); i++) {
-		if (magic == remote[i])
-			return true;
-	}
-	return false;
+	return s->fstype && (strcmp(s->fstype, "tmpfs") == 0 ||
+				    strcmp(s->fstype, "ramfs") == 0);
 }
 
 /* /srv/app: /var/lib/stele/srv-app.ledger; only a proposal. */
@@ -57,15 +41,14 @@ static void judge_place(struct judge *j)
 		"SQLite's log and locks do not work over a network: records "
 		"can be damaged, and the network can stop the mount."};
 	const struct doctor_store *s = &j->mount->store;
-	const char *name = s->fstype ? s->fstype : "a file system";
 
-	if (is_in_memory(s->magic)) {
-		judge_add(j, &memory, "its ledger %s lies on %s",
-			s->ledger ? s->ledger : s->folder, name);
+	if (is_in_memory(s)) {
+		judge_add(j, &memory, "its ledger %s lies on %s", s->ledger,
+			s->fstype);
 		mend_elsewhere(j);
-	} else if (is_remote(s->magic)) {
-		judge_add(j, &remote, "its ledger %s lies on %s",
-			s->ledger ? s->ledger : s->folder, name);
+	} else if (s->fstype && doctor_is_remote(s->fstype)) {
+		judge_add(j, &remote, "its ledger %s lies on %s", s->ledger,
+			s->fstype);
 		mend_elsewhere(j);
 	}
 }
@@ -84,7 +67,7 @@ static void judge_room(struct judge *j)
 		"%" PRIu64 " MiB of %" PRIu64 " are free where its ledger is, "
 		"in %s",
 		s->free >> 20, s->bytes >> 20, s->folder);
-	if (is_in_memory(s->magic) && s->fs_dir) {
+	if (is_in_memory(s) && s->fs_dir) {
 		uint64_t more = s->bytes / 10 > 2 * FREE_MIN ? s->bytes / 10
 							     : 2 * FREE_MIN;
 		char size[32];
@@ -141,7 +124,7 @@ void judge_store(struct judge *j)
 		"lose those of the image."};
 	const struct doctor_store *s = &j->mount->store;
 
-	if (s->known && s->folder) {
+	if (s->ledger && s->folder) {
 		judge_place(j);
 		judge_room(j);
 		if (s->knows_xattrs && !s->has_xattrs)

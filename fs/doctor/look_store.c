@@ -47,30 +47,51 @@ static void look_file(struct doctor_store *s)
 		s->key_mode = st.st_mode & 07777;
 }
 
-int look_store(struct doctor_store *s)
+bool doctor_is_remote(const char *fstype)
 {
-	const char *slash = s->ledger ? strrchr(s->ledger, '/') : NULL;
+	static const char *const remote[] = {"nfs", "nfs4", "cifs", "smb3",
+		"ceph", "afs", "coda", "9p", "ocfs2", "gfs2", "lustre",
+		"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone",
+		"fuse.gcsfuse", "fuse.ceph-fuse"};
+
+	for (size_t i = 0; i < ARRAY_LEN(remote); i++) {
+		if (strcmp(fstype, remote[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void look_room(struct doctor_store *s)
+{
 	struct statfs st;
 
-	if (!slash)
-		return 0;
-	s->folder = slash == s->ledger
-			    ? strdup("/")
-			    : strndup(s->ledger, (size_t)(slash - s->ledger));
-	if (!s->folder)
-		return -ENOMEM;
-	look_file(s);
 	if (statfs(s->folder, &st) < 0)
-		return 0;
-	s->known = true;
-	s->magic = (uint32_t)st.f_type;
+		return;
 	s->bytes = (uint64_t)st.f_blocks * (uint64_t)st.f_frsize;
 	s->free = (uint64_t)st.f_bavail * (uint64_t)st.f_frsize;
 	/* Only whether there are any: this one there is not. */
 	s->knows_xattrs = true;
 	s->has_xattrs = getxattr(s->folder, "user.stele", NULL, 0) >= 0 ||
 			errno != EOPNOTSUPP;
-	return look_fs(s);
+}
+
+int look_store(struct doctor_store *s)
+{
+	const char *slash = s->ledger ? strrchr(s->ledger, '/') : NULL;
+
+	if (!slash)
+		return 0;
+	s->folder = slash == s->ledger
+			    ? strdup("/")
+			    : strndup(s->ledger, (size_t)(slash - s->ledger));
+
+	int r = s->folder ? look_fs(s) : -ENOMEM;
+
+	if (r < 0 || (s->fstype && doctor_is_remote(s->fstype)))
+		return r;
+	look_file(s);
+	look_room(s);
+	return 0;
 }
 
 /* ---- litter ---- */

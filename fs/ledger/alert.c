@@ -129,7 +129,7 @@ static void add_time(struct json *j, int64_t ns)
 
 	if (!gmtime_r(&sec, &tm) ||
 		strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
-		json_null(j, "time");
+		json_none(j, "time");
 		return;
 	}
 	(void)snprintf(
@@ -145,7 +145,7 @@ static void add_process(struct json *j, const struct proc *p)
 	if (p)
 		json_int(j, "pid", f->key.tgid);
 	else
-		json_null(j, "pid");
+		json_none(j, "pid");
 	json_bytes(j, "comm", f->comm.data, f->comm.len);
 	json_bytes(j, "exe", f->exe.data, f->exe.len);
 	json_text(j, "container", f->container);
@@ -162,7 +162,7 @@ static int describe(
 	if (x->seq)
 		json_int(&j, "seq", x->seq);
 	else
-		json_null(&j, "seq");
+		json_none(&j, "seq");
 	add_time(&j, x->at.real);
 	json_text(&j, "op", ledger_op_name(t->op));
 	json_text(&j, "path", t->path);
@@ -174,7 +174,7 @@ static int describe(
 	if (t->tid > 0)
 		json_int(&j, "tid", t->tid);
 	else
-		json_null(&j, "tid");
+		json_none(&j, "tid");
 	add_process(&j, x->proc);
 	json_text(&j, "mount_point", a->mount_point);
 	json_text(&j, "image_id", a->image_id);
@@ -266,7 +266,7 @@ static int complete(struct buf *text, const struct waiting *w, uint64_t dropped,
 		json_text(&j, "root", root);
 		json_close(&j);
 	} else {
-		json_null(&j, "checkpoint");
+		json_none(&j, "checkpoint");
 	}
 
 	int r = json_end(&j);

@@ -7,12 +7,18 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "fs/base/io.h"
 
 /* A lock that is given up in the very moment is worth another try, but nobody
  * may keep us busy with it. */
 enum { LOCK_TRIES = 16 };
+
+/* Who only looks whether somebody writes (stele log verify) holds the lock for
+ * a moment. */
+enum { LOOK_TRIES = 10 };
+#define LOOK_PAUSE_NS 5000000
 
 /* The folder resolved, the last component as it is: it may not exist yet, and
  * if it is a symbolic link we want to see that. */
@@ -99,6 +105,19 @@ static bool is_current(int fd, const char *name)
 	       held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
+/* -1 and errno EWOULDBLOCK when a writer has it. */
+static int lock_soon(int fd)
+{
+	const struct timespec pause = {.tv_nsec = LOOK_PAUSE_NS};
+	int r = flock(fd, LOCK_EX | LOCK_NB);
+
+	for (int i = 0; r < 0 && errno == EWOULDBLOCK && i < LOOK_TRIES; i++) {
+		(void)nanosleep(&pause, NULL);
+		r = flock(fd, LOCK_EX | LOCK_NB);
+	}
+	return r;
+}
+
 /* 0, -EAGAIN when the file was removed before we had the lock, -errno. */
 static int try_lock(
 	const char *path, const char *name, int *ret, struct diag *diag)
@@ -113,7 +132,7 @@ static int try_lock(
 
 	if (r < 0)
 		return r;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (lock_soon(fd) < 0)
 		return errno == EWOULDBLOCK
 			       ? busy(fd, path, diag)
 			       : diag_errno(diag, -errno, "locking %s", name);

@@ -14,6 +14,7 @@
 #include "fs/db/db.h"
 #include "fs/ledger/clerk_internal.h"
 #include "fs/ledger/hook.h"
+#include "fs/ledger/retain.h"
 #include "fs/ledger/work.h"
 
 #define SECOND INT64_C(1000000000)
@@ -120,7 +121,8 @@ static void fall_asleep(struct clerk *c)
 
 static void measure_files(struct clerk *c)
 {
-	static const char *const suffixes[] = {"", "-wal", "-shm", "-key"};
+	static const char *const suffixes[] = {
+		"", "-wal", "-shm", "-key", "-gap", "-tally"};
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
@@ -163,6 +165,21 @@ static void seal_or_beat(struct clerk *c, const struct store_time *now)
 	}
 }
 
+static void prune(struct clerk *c, const struct store_time *now)
+{
+	char text[128];
+	int r;
+
+	if (!c->keep || now->boot - c->prune_boot < c->pace.prune)
+		return;
+	c->prune_boot = now->boot;
+	r = retain_run(c->ledger, now->real - c->keep);
+	if (r > 0)
+		clerk_notice(c); /* there is a record of it */
+	if (r < 0)
+		clerk_alarm(c, "retention", strerror_r(-r, text, sizeof(text)));
+}
+
 static int64_t earlier(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
@@ -177,6 +194,8 @@ static int64_t next_turn(const struct clerk *c, const struct store_time *now)
 		due = earlier(due, now->boot + c->pace.tick);
 	if (c->scrape)
 		due = earlier(due, c->metrics_boot + METRICS_NS);
+	if (c->keep)
+		due = earlier(due, c->prune_boot + c->pace.prune);
 	return due;
 }
 
@@ -192,7 +211,7 @@ static int64_t turn(struct clerk *c)
 	if (atomic_load(&c->awake) && is_idle(c))
 		fall_asleep(c);
 	write_metrics(c, &now);
-
+	prune(c, &now);
 	due = next_turn(c, &now);
 	due = earlier(due, anchors_tick(c->anchors, now.boot));
 	due = earlier(
@@ -267,13 +286,22 @@ static void set_pace(struct clerk *c, const struct clerk_pace *pace)
 	set(&c->pace.tick, SECOND / 4);
 	set(&c->pace.checkpoint, 5 * SECOND);
 	set(&c->pace.heartbeat, 60 * SECOND);
-	set(&c->pace.epoch, 60 * SECOND);
+	set(&c->pace.epoch, 600 * SECOND);
 	set(&c->pace.epoch_longest, 24 * 3600 * SECOND);
+	set(&c->pace.prune, 60 * SECOND);
 	set(&c->pace.alarm, 60 * SECOND);
 	set(&c->pace.program, HOOK_SECONDS * SECOND);
 	set(&c->pace.alert, ALERT_SECONDS * SECOND);
 	if (c->pace.epoch_records == 0)
-		c->pace.epoch_records = 10000;
+		c->pace.epoch_records = 100000;
+}
+
+/* What is longer than clocks count is for ever. */
+static int64_t keep_ns(uint64_t seconds)
+{
+	int64_t ns;
+
+	return __builtin_mul_overflow(seconds, SECOND, &ns) ? 0 : ns;
 }
 
 /* It is readable when somebody sets the clock; its time itself never comes. */
@@ -353,6 +381,7 @@ int clerk_new(
 	c->ledger = opt->ledger;
 	c->metrics = opt->metrics;
 	set_pace(c, opt->pace);
+	c->keep = keep_ns(opt->ledger_options->keep_seconds);
 	digest_hex(&opt->mount->image_id, c->image_id);
 	if (opt->mount->policy)
 		digest_hex(opt->mount->policy, c->policy);
@@ -443,7 +472,10 @@ void clerk_finish(struct clerk *c)
 			break;
 		rest(c, earlier(due, end));
 	}
+	/* A program that failed left an alarm, which is to be signed, too; it
+	 * is told only of what failed a moment ago, so not again. */
 	now = clerk_now(c);
+	(void)!clerk_seal(c, &now);
 	measure_files(c);
 	(void)!scrape_write(c->scrape, &now); /* nobody is left to tell */
 }

@@ -2,8 +2,9 @@
 /*
  * The one thread that a ledger has beside those of its callers. It closes folds
  * that are over, makes checkpoints and changes of keys, gives signs of life,
- * notices when the clock is set, and passes on what others want to know:
- * anchors, alerts, metrics. No attempt ever waits for it.
+ * notices when the clock is set, removes what is too old to be kept, and passes
+ * on what others want to know: anchors, alerts, metrics. No attempt ever waits
+ * for it.
  *
  * The order of a checkpoint is the point of it:
  *
@@ -32,9 +33,10 @@ struct clerk_pace {
 	int64_t tick;		/* while something is new or open: 250 ms */
 	int64_t checkpoint;	/* while records are added: 5 s */
 	int64_t heartbeat;	/* without a checkpoint: 60 s */
-	int64_t epoch;		/* of a key, when attempts came: 60 s */
+	int64_t epoch;		/* of a key, when attempts came: 600 s */
 	int64_t epoch_longest;	/* 24 h */
-	uint64_t epoch_records; /* 10,000 */
+	uint64_t epoch_records; /* 100,000 */
+	int64_t prune;		/* look for what is too old to keep: 60 s */
 	int64_t alarm;		/* between two about one place: 60 s */
 	int64_t program;	/* time of a program: HOOK_SECONDS */
 	int64_t alert;		/* quiet after an alert: ALERT_SECONDS */

@@ -7,13 +7,37 @@
 #include "fs/base/base64.h"
 #include "fs/base/json.h"
 #include "fs/ledger/clerk_internal.h"
+#include "fs/ledger/work.h"
 
 #define SECOND INT64_C(1000000000)
 
+struct own_event {
+	const struct clerk *clerk;
+	enum ledger_event kind;
+	const char *text;
+};
+
+static int store_own(struct store *s, void *arg)
+{
+	const struct own_event *e = arg;
+	const struct store_event event = {
+		.kind = e->kind, .text = e->text, .count = 1};
+	struct store_time now = clerk_now(e->clerk);
+
+	return store_event(s, &event, &now);
+}
+
+/* As work, and not as others' events: what of ours can't be recorded is no loss
+ * to tell of. */
 static int record(
 	struct clerk *c, enum ledger_event kind, const struct buf *text)
 {
-	return ledger_event(c->ledger, kind, NULL, text->data);
+	struct own_event e = {c, kind, text->data};
+	int r = ledger_work(c->ledger, store_own, &e);
+
+	if (r == 0)
+		metrics_add(&c->metrics->events[kind], 1);
+	return r;
 }
 
 /* End the object, and make it a string. */
@@ -100,33 +124,45 @@ static void add_time(struct json *j, const char *name, int64_t ns)
 		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
 		json_text(j, name, text);
 	else
-		json_null(j, name);
+		json_none(j, name);
 }
 
 /*
  * The wall clock less the one that nobody can set changes by what the wall
  * clock was set. A clock that is only slewed goes at most a tenth wrong (what
- * chrony does at its fastest), which is no step.
+ * chrony does at its fastest), which is no step. 0: it was not set.
  */
+static int64_t jump_of(
+	const struct store_time *before, const struct store_time *now)
+{
+	int64_t passed = now->boot - before->boot,
+		jump = now->real - before->real - passed,
+		slewed = SECOND + (passed > 0 ? passed / 8 : 0);
+
+	return jump > slewed || jump < -slewed ? jump : 0;
+}
+
 void clerk_look_at_clock(struct clerk *c, const struct store_time *now)
 {
 	_cleanup_buf_ struct buf text = {.max = CLERK_TEXT_MAX};
-	int64_t passed = now->boot - c->clock.boot,
-		expected = c->clock.real + passed, jump = now->real - expected,
-		slewed = SECOND + (passed > 0 ? passed / 8 : 0);
+	/* Seen twice: a thread can be held up between the two clocks. */
+	struct store_time again = jump_of(&c->clock, now) ? clerk_now(c) : *now;
+	int64_t jump = jump_of(&c->clock, &again);
 	struct json j;
 
-	c->clock = *now;
-	if (jump <= slewed && jump >= -slewed)
+	if (!jump) {
+		c->clock = again;
+		return;
+	}
+	json_begin(&j, &text);
+	add_time(&j, "expected", again.real - jump);
+	add_time(&j, "found", again.real);
+	json_int(&j, "jump_ns", jump);
+	/* If there is no room for it, the next look finds it again. */
+	if (end(&j) < 0 || record(c, LEDGER_EVENT_CLOCK, &text) < 0)
 		return;
 	metrics_add(&c->metrics->clock_steps, 1);
-	json_begin(&j, &text);
-	add_time(&j, "expected", expected);
-	add_time(&j, "found", now->real);
-	json_int(&j, "jump_ns", jump);
-	/* A full disk: LOST will tell that an event is missing. */
-	if (end(&j) == 0)
-		(void)!record(c, LEDGER_EVENT_CLOCK, &text);
+	c->clock = again;
 }
 
 /* ---- recovery ---- */

@@ -51,6 +51,8 @@ struct clerk {
 	bool open;		      /* there are open folds */
 	struct store_time clock;      /* last looked at */
 	int64_t metrics_boot;	      /* metrics were last written */
+	int64_t keep;	    /* records that are older go, ns; 0: none */
+	int64_t prune_boot; /* they were last looked for */
 	struct clerk_alarm alarms[METRICS_PLACES * 2];
 
 	struct anchors *anchors;

@@ -204,6 +204,7 @@ static void publish(struct clerk *c, const struct checkpoint *p)
 	/* It is in the ledger all the same, and shall be known. */
 	if (r < 0)
 		(void)fail(c, r, "key file", &diag);
+	atomic_store(&m->records, c->last.size);
 	atomic_store(&m->checkpoint_size, c->last.size);
 	atomic_store(&m->checkpoint_time, p->real);
 	anchors_put(c->anchors, p->note, strlen(p->note), c->last.size);

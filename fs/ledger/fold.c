@@ -12,6 +12,9 @@ enum {
 	NUMBERS_MAX = 70,      /* bytes of a packed target beside its paths */
 };
 
+/* A time that is to be set and is so near to the attempt's means "now". */
+#define NOW_NS INT64_C(1000000000)
+
 _Static_assert(NAMES_MAX < UINT16_MAX, "numbers of targets have 16 bits");
 
 /* ---- keys ---- */
@@ -21,8 +24,14 @@ static uint64_t hash_of_text(const char *text)
 	return text ? checksum(text, strlen(text)) : 0;
 }
 
-void fold_key_of(
-	const struct ledger_attempt *a, int64_t proc_id, struct fold_key *ret)
+/* "Now" is another number each time, and still the same wish. */
+static int64_t wanted_time(int64_t time, int64_t now)
+{
+	return time > now - NOW_NS && time < now + NOW_NS ? INT64_MAX : time;
+}
+
+void fold_key_of(const struct ledger_attempt *a, const struct store_time *at,
+	int64_t proc_id, struct fold_key *ret)
 {
 	bool size = a->has & LEDGER_HAS_SIZE;
 	bool owner = a->has & LEDGER_HAS_OWNER;
@@ -34,7 +43,8 @@ void fold_key_of(
 			a->has & LEDGER_HAS_MODE ? a->mode : 0,
 			size ? (int64_t)a->size : 0, size ? (int64_t)a->off : 0,
 			owner ? a->new_uid : 0, owner ? a->new_gid : 0,
-			times ? a->atime : 0, times ? a->mtime : 0, a->uid,
+			times ? wanted_time(a->atime, at->real) : 0,
+			times ? wanted_time(a->mtime, at->real) : 0, a->uid,
 			a->gid},
 		.rule = a->rule,
 		.xattr = a->xattr,
@@ -67,12 +77,19 @@ struct fold *folds_find(const struct folds *fs, const struct fold_key *key)
 	return NULL;
 }
 
+/* Newest first in its set; so no two kinds can keep pushing each other out. */
 bool folds_met(struct folds *fs, const struct fold_key *key)
 {
-	uint64_t *slot = &fs->seen[key->hash % ARRAY_LEN(fs->seen)];
-	bool met = *slot == key->hash;
+	uint64_t *set = fs->seen[key->hash % ARRAY_LEN(fs->seen)];
+	size_t at = 0;
 
-	*slot = key->hash;
+	while (at < FOLD_SET - 1 && set[at] != key->hash)
+		at++;
+
+	bool met = set[at] == key->hash;
+
+	memmove(set + 1, set, at * sizeof(*set));
+	set[0] = key->hash;
 	return met;
 }
 
@@ -274,6 +291,7 @@ static void fold_free(struct fold *f)
 	free(f->targets);
 	free(f->index);
 	buf_done(&f->text);
+	proc_unref(f->proc);
 	free(f);
 }
 
@@ -366,6 +384,26 @@ int folds_open(struct folds *fs, const struct fold_key *key,
 	return folds_add(fs, take_ptr(f), a, at, &is_new);
 }
 
+bool fold_repeats(const struct fold *f, const struct ledger_attempt *a)
+{
+	return f->now.targets == 1 && is_target(f, 0, hash_of_target(a), a);
+}
+
+unsigned folds_slot(struct folds *fs, struct fold *f)
+{
+	unsigned i = 0;
+
+	if (f->slot)
+		return f->slot - 1;
+	/* There are as many as folds that are open, and none is kept longer
+	 * than its fold. */
+	while (fs->slots[i])
+		i++;
+	fs->slots[i] = true;
+	f->slot = i + 1;
+	return i;
+}
+
 bool fold_takes(const struct fold *f, const struct ledger_attempt *a,
 	const struct store_time *at)
 {
@@ -454,6 +492,8 @@ void folds_commit(struct folds *fs)
 
 	while ((f = take_touched(fs))) {
 		if (f->closed) {
+			if (f->slot)
+				fs->slots[f->slot - 1] = false;
 			fold_free(f);
 			continue;
 		}

@@ -22,6 +22,7 @@
 
 #define FOLD_MAX 256
 #define FOLD_BYTES_MAX (16u << 20)
+#define FOLD_SET 8 /* kinds of attempts remembered under one hash */
 #define FOLD_IDLE_NS INT64_C(1000000000)
 #define FOLD_AGE_NS INT64_C(10000000000)
 
@@ -58,9 +59,10 @@ struct fold_state {
 };
 
 struct fold {
-	int64_t id;	 /* in table fold */
-	int64_t proc_id; /* 0: not known */
-	bool has_node;	 /* the first target is in table node */
+	int64_t id;	   /* in table fold */
+	int64_t proc_id;   /* 0: not known */
+	struct proc *proc; /* a reference, or NULL; the caller sets it */
+	bool has_node;	   /* the first target is in table node */
 	struct store_time first;
 	struct fold_key key;
 	char *rule, *xattr;	    /* owned, for key and what */
@@ -73,6 +75,8 @@ struct fold {
 	uint32_t dirty;	 /* number + 1 of a target; 0: none */
 	uint32_t rows;	 /* of its targets in table fold_name */
 	bool stored;	 /* its row is in table fold */
+	bool ahead;	 /* of that row: tally.h has the counts */
+	unsigned slot;	 /* there, + 1; 0: none yet */
 	bool touched, closed;
 	struct fold *next_touched;
 };
@@ -81,15 +85,17 @@ struct folds {
 	struct fold *open[FOLD_MAX];
 	unsigned count;
 	struct fold *touched;
-	size_t bytes;	 /* of all targets */
-	int64_t last_id; /* in table fold */
-	uint64_t seen[256];
+	size_t bytes;	      /* of all targets */
+	int64_t last_id;      /* in table fold */
+	bool slots[FOLD_MAX]; /* places in the tally that are taken */
+	uint64_t seen[256][FOLD_SET];
 };
 
 void folds_done(struct folds *fs);
 
-void fold_key_of(
-	const struct ledger_attempt *a, int64_t proc_id, struct fold_key *ret);
+/* Attempts to set times to the current one are equal, whenever they come. */
+void fold_key_of(const struct ledger_attempt *a, const struct store_time *at,
+	int64_t proc_id, struct fold_key *ret);
 
 /* The open fold of a key, or NULL. */
 struct fold *folds_find(
@@ -115,6 +121,12 @@ bool fold_takes(const struct fold *f, const struct ledger_attempt *a,
 /* Put another attempt in; *ret_new: its target is a new one. 0 or -ENOMEM. */
 int folds_add(struct folds *fs, struct fold *f, const struct ledger_attempt *a,
 	const struct store_time *at, bool *ret_new) must_check;
+
+/* Is this one more attempt on the one target that a fold has? */
+bool fold_repeats(const struct fold *f, const struct ledger_attempt *a);
+
+/* The place of a fold in the tally. */
+unsigned folds_slot(struct folds *fs, struct fold *f);
 
 /* It is a record now. */
 void folds_close(struct folds *fs, struct fold *f);

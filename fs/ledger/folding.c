@@ -79,18 +79,65 @@ void folding_done(struct store *s)
 	folds_done(&s->folds);
 }
 
+static int64_t *busy_of(struct store *s, struct proc *proc)
+{
+	return proc ? &proc->busy_until : &s->busy_until;
+}
+
+/* How far ahead a process is after one attempt more. */
+static int64_t busy_after(int64_t busy, const struct store_time *at)
+{
+	int64_t most = at->boot + AHEAD_MAX_NS;
+	int64_t next = (busy < at->boot ? at->boot : busy) + ATTEMPT_NS;
+
+	return next < most ? next : most;
+}
+
 bool folding_is_flood(
 	struct store *s, struct proc *proc, const struct store_time *at)
 {
-	int64_t *busy = proc ? &proc->busy_until : &s->busy_until;
-	int64_t most = at->boot + AHEAD_MAX_NS;
+	int64_t *busy = busy_of(s, proc);
 
-	if (*busy < at->boot)
-		*busy = at->boot;
-	*busy += ATTEMPT_NS;
-	if (*busy > most)
-		*busy = most;
+	*busy = busy_after(*busy, at);
 	return *busy - at->boot > FLOOD_NS;
+}
+
+bool folding_repeat(struct store *s, const struct ledger_attempt *a,
+	const struct store_time *at, struct proc *proc)
+{
+	int64_t *busy = busy_of(s, proc);
+	int64_t next = busy_after(*busy, at);
+	struct fold_key key;
+	struct fold *f;
+	bool is_new;
+
+	if (next - at->boot <= FLOOD_NS || (proc && !proc->row) ||
+		at->boot - s->flushed > TALLY_LAG_NS)
+		return false;
+	fold_key_of(a, at, proc ? proc->row : 0, &key);
+	f = folds_find(&s->folds, &key);
+	if (!f || !f->stored || !fold_takes(f, a, at) || !fold_repeats(f, a) ||
+		folds_add(&s->folds, f, a, at, &is_new) < 0)
+		return false;
+	*busy = next;
+	return true;
+}
+
+int folding_tally(struct store *s)
+{
+	int r = 0;
+
+	for (struct fold *f = s->folds.touched; r == 0 && f;
+		f = f->next_touched) {
+		struct tally_mark mark = {.fold = f->id,
+			.count = f->now.count,
+			.t_last = f->now.t_last};
+
+		times_print(&f->now.times, mark.times);
+		r = tally_put(s->tally, folds_slot(&s->folds, f), &mark);
+		f->ahead |= r == 0;
+	}
+	return r;
 }
 
 /* ---- the rows of an open fold ---- */
@@ -206,25 +253,41 @@ int folding_flush(struct store *s)
 		if (!f->closed)
 			r = flush(s, f);
 	}
+	for (unsigned i = 0; r == 0 && i < s->folds.count; i++) {
+		if (s->folds.open[i]->ahead && !s->folds.open[i]->touched)
+			r = write_fold(s, s->folds.open[i]);
+	}
 	return r;
+}
+
+void folding_flushed(struct store *s)
+{
+	for (unsigned i = 0; i < s->folds.count; i++)
+		s->folds.open[i]->ahead = false;
+	s->flushed = store_now().boot;
 }
 
 /* ---- into folds ---- */
 
 /* A new fold; of too many, the one that was quiet for longest ends. */
 static int open_fold(struct store *s, const struct fold_key *key,
-	const struct ledger_attempt *a, const struct store_time *at)
+	const struct ledger_attempt *a, const struct store_time *at,
+	struct proc *proc)
 {
-	struct fold *f;
+	struct fold *f = NULL;
 	int r = 0;
 
 	if (s->folds.count == FOLD_MAX)
 		r = folding_close(s, folds_oldest(&s->folds));
-	return r < 0 ? r : folds_open(&s->folds, key, a, at, &f);
+	if (r == 0)
+		r = folds_open(&s->folds, key, a, at, &f);
+	if (f && proc)
+		f->proc = proc_ref(proc);
+	return r;
 }
 
 int folding_add(struct store *s, const struct ledger_attempt *a,
-	const struct store_time *at, const struct proc *proc, uint64_t *bytes)
+	const struct store_time *at, struct proc *proc, uint64_t *bytes)
 {
 	struct fold_key key;
 	struct fold *f;
@@ -232,7 +295,7 @@ int folding_add(struct store *s, const struct ledger_attempt *a,
 	bool is_new = true;
 	int r = 0;
 
-	fold_key_of(a, proc ? proc->row : 0, &key);
+	fold_key_of(a, at, proc ? proc->row : 0, &key);
 	f = folds_find(&s->folds, &key);
 	if (f && !fold_takes(f, a, at)) {
 		r = folding_close(s, f);
@@ -246,7 +309,7 @@ int folding_add(struct store *s, const struct ledger_attempt *a,
 		if (a->node && !a->ino_is_parent)
 			r = rows_add_node(s, a, &node, bytes);
 		if (r == 0)
-			r = open_fold(s, &key, a, at);
+			r = open_fold(s, &key, a, at, proc);
 	}
 	if (r < 0)
 		return r;
@@ -357,8 +420,9 @@ int folding_close_row(struct store *s, int64_t id)
 
 int folding_close(struct store *s, struct fold *f)
 {
-	int r = f->touched || !f->stored ? flush(s, f) : 0;
+	int r = f->touched || !f->stored || f->ahead ? flush(s, f) : 0;
 
+	sweep_use(f->proc, sealing_next(s->sealing));
 	if (r == 0)
 		r = folding_close_row(s, f->id);
 	if (r == 0)

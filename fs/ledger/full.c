@@ -320,6 +320,13 @@ int full_write(struct full *f)
 	return gap_write(f->gap);
 }
 
+bool full_is_settled(const struct full *f)
+{
+	return !gap_count(f->gap) &&
+	       (!gap_was_damaged(f->gap) || f->told_damage) &&
+	       (!full_is_halted(f) || f->told_halt);
+}
+
 bool full_is_halted(const struct full *f)
 {
 	return atomic_load(&f->halted);

@@ -54,6 +54,9 @@ int full_take(struct full *f, const struct ledger_attempt *a,
 	const struct store_time *at) must_check;
 int full_write(struct full *f) must_check;
 
+/* Is there nothing that full_settle would write? */
+bool full_is_settled(const struct full *f);
+
 /* Is everything to be answered EIO? Thread-safe. */
 bool full_is_halted(const struct full *f);
 

@@ -181,6 +181,29 @@ static bool has_attempts_only(const struct entry *batch)
 	return !batch;
 }
 
+/*
+ * A batch of nothing but repeats needs no transaction. False when there is more
+ * in it, or something else to be written with it.
+ */
+static bool count_repeats(struct ledger *l, struct entry *batch)
+{
+	bool all = !l->lost.attempts && !l->lost.events &&
+		   full_is_settled(l->full);
+
+	for (struct entry *e = batch; all && e; e = e->next)
+		all = e->attempt &&
+		      store_repeat(l->store, e->attempt, &e->at, e->proc);
+	if (!all || store_keep_repeats(l->store) < 0) {
+		store_drop_repeats(l->store);
+		return false;
+	}
+	for (struct entry *e = batch; e; e = e->next) {
+		e->result = 0;
+		e->effect = (struct store_effect){.folded = true};
+	}
+	return true;
+}
+
 /* Store a batch and say in each entry what became of it. */
 static void write_batch(struct ledger *l, struct entry *batch)
 {
@@ -191,6 +214,8 @@ static void write_batch(struct ledger *l, struct entry *batch)
 		settle_rest(l, batch, -ENOSPC);
 		return;
 	}
+	if (room && count_repeats(l, batch))
+		return;
 	r = try_batch(l, batch, room);
 	if (r == -ENOSPC && store_reclaim(l->store) == 0 && !batch->work)
 		r = try_batch(l, batch, room);
@@ -363,6 +388,7 @@ static int open_store(struct ledger *l, const struct ledger_mount *mount,
 	const struct store_options store = {
 		.fsync = opt->fsync,
 		.mend = found->mend,
+		.recover = opt->recover,
 	};
 
 	if (r == 0)
@@ -474,10 +500,12 @@ static void end_mount(struct ledger *l)
 		r = store_commit(l->store);
 	/* A disk that is still full: the mount stays without an end, as after
 	 * a crash. */
-	if (r < 0)
+	if (r < 0) {
 		store_abort(l->store);
-	else
-		full_settled(l->full);
+		return;
+	}
+	l->lost = (struct lost){0};
+	full_settled(l->full);
 }
 
 void ledger_close(struct ledger *l)

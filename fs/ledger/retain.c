@@ -7,6 +7,7 @@
 
 #include "fs/db/db.h"
 #include "fs/ledger/claim.h"
+#include "fs/ledger/start.h"
 #include "fs/ledger/store_internal.h"
 #include "fs/ledger/work.h"
 
@@ -17,18 +18,28 @@
 
 /* ---- which one ---- */
 
-/* The first number that a query gives for a range of records. */
+/* A statement about a range of records, or of tiles or rows. */
+static int prepare(struct store *s, const char *sql, int64_t first,
+	int64_t last, struct db_stmt **ret)
+{
+	int r = db_prepare(s->db, sql, ret);
+
+	if (r == 0) {
+		db_bind_int(*ret, first);
+		db_bind_int(*ret, last);
+	}
+	return r;
+}
+
+/* The first number that a query gives for a range. */
 static int ask(struct store *s, const char *sql, int64_t first, int64_t last,
 	int64_t *ret)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *stmt = NULL;
-	int r = db_prepare(s->db, sql, &stmt);
+	int r = prepare(s, sql, first, last, &stmt);
 
-	if (r < 0)
-		return r;
-	db_bind_int(stmt, first);
-	db_bind_int(stmt, last);
-	r = db_next(stmt);
+	if (r == 0)
+		r = db_next(stmt);
 	if (r <= 0)
 		return r < 0 ? r : -EBADMSG;
 	*ret = db_int(stmt, 0);
@@ -105,13 +116,9 @@ static int count(struct store *s, struct retain_done *d)
 static int change(struct store *s, const char *sql, int64_t first, int64_t last)
 {
 	_cleanup_(db_stmt_free) struct db_stmt *stmt = NULL;
-	int r = db_prepare(s->db, sql, &stmt);
+	int r = prepare(s, sql, first, last, &stmt);
 
-	if (r < 0)
-		return r;
-	db_bind_int(stmt, first);
-	db_bind_int(stmt, last);
-	return db_run(stmt);
+	return r < 0 ? r : db_run(stmt);
 }
 
 /*
@@ -186,6 +193,8 @@ int retain_segment(struct store *s, int64_t before, struct retain_done *ret)
 		r = add_event(s, &d);
 	if (r == 0)
 		r = remove_mounts(s, d.last + 1);
+	if (r == 0)
+		r = sweep_run(&s->sweep, s->db, d.last);
 	if (r < 0)
 		return r;
 	*ret = d;
@@ -193,6 +202,15 @@ int retain_segment(struct store *s, int64_t before, struct retain_done *ret)
 }
 
 /* ---- all that are old ---- */
+
+/* Pages that one transaction gives back: 4 MiB; the minutes share the rest. */
+#define PAGES_MAX "1024"
+
+static int shrink(struct store *s, void *arg)
+{
+	(void)arg;
+	return db_exec(s->db, "PRAGMA incremental_vacuum(" PAGES_MAX ")");
+}
 
 struct run {
 	int64_t before;
@@ -212,15 +230,16 @@ int retain_run(struct ledger *l, int64_t before)
 {
 	struct run run = {.before = before};
 
-	for (int n = 0; n < RUN_MAX; n++) {
-		int r = ledger_work(l, remove_one, &run);
+	int n = 0, r = 0;
 
-		if (r < 0)
-			return n ? n : r;
-		if (run.result == 0)
-			return n;
+	for (; n < RUN_MAX; n++) {
+		r = ledger_work(l, remove_one, &run);
+		if (r < 0 || run.result == 0)
+			break;
 	}
-	return RUN_MAX;
+	if (r == 0)
+		r = ledger_work(l, shrink, NULL);
+	return n ? n : r;
 }
 
 static int prune(struct store *s, int64_t before, struct retain_done *ret)
@@ -249,6 +268,44 @@ static int prune(struct store *s, int64_t before, struct retain_done *ret)
 	}
 }
 
+static int add_checkpoint(struct store *s, const char *note)
+{
+	_cleanup_(db_stmt_free) struct db_stmt *add = NULL;
+	int r = db_prepare(
+		s->db, "INSERT INTO checkpoint VALUES(?, ?, ?)", &add);
+
+	if (r < 0)
+		return r;
+	db_bind_int(add, (int64_t)store_tree(s)->size);
+	db_bind_int(add, store_now().real);
+	db_bind_text(add, note);
+	r = db_run(add);
+	return r < 0 ? r : store_sync(s);
+}
+
+/*
+ * Sign what was recorded of it, as the clerk of a mount does. In the middle of
+ * a change of keys that is left to the next mount.
+ */
+static int sign_end(struct store *s, struct keyfile *key, struct diag *diag)
+{
+	_cleanup_buf_ struct buf text = {.max = NOTE_MAX + 1};
+	struct note note = {
+		.kind = NOTE_CHECKPOINT, .size = store_tree(s)->size};
+	int r = key->has_next ? 0 : store_sync(s);
+
+	if (r < 0 || key->has_next)
+		return r;
+	merkle_root(store_tree(s), s->hasher, &note.root);
+	memcpy(note.origin, key->origin, sizeof(note.origin));
+	r = note_make(&note, key->seed, &text);
+	if (r == 0)
+		r = buf_add(&text, "", 1);
+	if (r == 0)
+		r = add_checkpoint(s, text.data);
+	return r < 0 ? r : keyfile_remember(key, note.size, &note.root, diag);
+}
+
 /* The events belong to the last mount that there was. */
 static int resume_mount(struct store *s)
 {
@@ -260,25 +317,45 @@ static int resume_mount(struct store *s)
 		       : digests_mount(s->digests, s->mount, &s->mount_digest);
 }
 
+/* In a ledger that is whole. */
+static int prune_and_sign(struct store *s, int64_t before, struct start *found,
+	struct retain_done *ret, struct diag *diag)
+{
+	struct diag line = {0};
+	int r = resume_mount(s);
+
+	if (r == 0 && s->mount)
+		r = prune(s, before, ret);
+	if (r == 0 && ret->last && found->has_key)
+		r = sign_end(s, &found->key, &line);
+	if (r == 0)
+		r = db_exec(s->db, "PRAGMA incremental_vacuum");
+	if (r < 0)
+		return diag_set(diag, r, "ledger %s: %s", s->path,
+			line.text[0] ? line.text : db_error(s->db));
+	return 0;
+}
+
 int retain_prune(const char *path, int64_t before, struct retain_done *ret,
 	struct diag *diag)
 {
 	_cleanup_(store_close) struct store *s = NULL;
 	struct retain_done sum = {0};
 	struct claim claim = {.lock = -1};
+	struct store_options opt = {0};
+	struct start found = {0};
 	int r = claim_init(&claim, path, diag);
 
 	if (r < 0)
 		return r;
-	r = store_open(claim.path, 0, &s, diag);
-	if (r == 0) {
-		r = resume_mount(s);
-		if (r == 0 && s->mount)
-			r = prune(s, before, &sum);
-		if (r < 0)
-			(void)diag_set(diag, r, "ledger %s: %s", path,
-				db_error(s->db));
-	}
+	/* What is removed can't be looked at any more. */
+	r = start_check(claim.path, false, &found, diag);
+	opt.mend = found.mend;
+	if (r == 0)
+		r = store_open(claim.path, &opt, &s, diag);
+	if (r == 0)
+		r = prune_and_sign(s, before, &found, &sum, diag);
+	start_done(&found);
 	store_close(take_ptr(s));
 	if (r < 0) {
 		claim_undo(&claim);

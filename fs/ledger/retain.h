@@ -8,7 +8,7 @@
  * that it was there.
  *
  * With them go mounts that nothing refers to any more, with all that belongs to
- * them. Processes of the mount that writes stay, since it knows their rows.
+ * them; and of the mount that writes, processes (sweep.h).
  */
 #ifndef FS_LEDGER_RETAIN_H
 #define FS_LEDGER_RETAIN_H
@@ -36,13 +36,14 @@ int retain_segment(
 
 /*
  * Remove all segments that are older, each in a transaction of its own, so that
- * attempts come in between. How many; -errno when none could be removed.
- * Thread-safe; for the clerk, once a minute.
+ * attempts come in between, and make the file a little smaller. How many;
+ * -errno when none could be removed. Thread-safe; for the clerk, once a minute.
  */
 int retain_run(struct ledger *l, int64_t before) must_check;
 
 /*
- * The same for a ledger that no mount writes to. *ret sums up; last is 0 when
+ * The same for a ledger that no mount writes to, whose file then is as small as
+ * it can be. *ret sums up; last is 0 when
  * nothing was removed. Errors as ledger_open.
  */
 int retain_prune(const char *path, int64_t before, struct retain_done *ret,

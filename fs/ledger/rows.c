@@ -254,6 +254,7 @@ static int enter(struct store *s, struct proc *p)
 	if (err < 0)
 		return err;
 	p->row = ++s->last_proc_now;
+	sweep_new(p, sealing_next(s->sealing));
 	digests_know_proc(s->digests, p->row, &p->digest);
 	s->fresh[s->fresh_count++] = proc_ref(p);
 	return 0;
@@ -285,6 +286,7 @@ void rows_commit_procs(struct store *s)
 		/* The row has the link now; the parent may be forgotten. */
 		proc_unref(take_ptr(p->parent));
 		atomic_store(&p->stored, true);
+		sweep_enter(&s->sweep, p);
 		proc_unref(p);
 	}
 }
@@ -368,7 +370,7 @@ void rows_put_attempt(struct record *r, const struct attempt_row *a)
 }
 
 int rows_add_attempt(struct store *s, const struct ledger_attempt *a,
-	const struct store_time *at, const struct proc *proc, uint64_t *bytes)
+	const struct store_time *at, struct proc *proc, uint64_t *bytes)
 {
 	const struct attempt_row row = {
 		.mount = s->mount,
@@ -389,6 +391,7 @@ int rows_add_attempt(struct store *s, const struct ledger_attempt *a,
 
 	if (r < 0)
 		return r;
+	sweep_use(proc, sealing_next(s->sealing));
 	record_begin(rec, s->add_attempt, 'a');
 	record_int(rec, sealing_next(s->sealing));
 	rows_put_attempt(rec, &row);

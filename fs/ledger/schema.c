@@ -313,8 +313,11 @@ static int create_all(struct db *db)
 
 int schema_create(struct db *db, const char *path, struct diag *diag)
 {
-	int r = db_exec(db, "BEGIN IMMEDIATE");
+	/* So that retention can give space back; before there is a table. */
+	int r = db_exec(db, "PRAGMA auto_vacuum = INCREMENTAL");
 
+	if (r == 0)
+		r = db_exec(db, "BEGIN IMMEDIATE");
 	if (r == 0)
 		r = create_all(db);
 	if (r == 0)
@@ -413,6 +416,25 @@ int schema_check(struct db *db, const char *path, struct diag *diag)
 			"%d: the file was changed",
 			path, SCHEMA_VERSION);
 	return r < 0 ? failed(db, r, path, diag) : 0;
+}
+
+int schema_is_unborn(struct db *db, bool *ret)
+{
+	int64_t rows;
+	int r = db_exec_int(db,
+		"SELECT EXISTS(SELECT 1 FROM epoch)"
+		" + EXISTS(SELECT 1 FROM checkpoint)"
+		" + EXISTS(SELECT 1 FROM tile)"
+		" + EXISTS(SELECT 1 FROM anchor)"
+		" + EXISTS(SELECT 1 FROM attempt)"
+		" + EXISTS(SELECT 1 FROM fold)"
+		" + EXISTS(SELECT 1 FROM event"
+		" WHERE kind NOT IN ('mount', 'unmount'))"
+		" + EXISTS(SELECT 1 FROM meta WHERE key = 'origin')",
+		&rows);
+
+	*ret = r == 0 && rows == 0;
+	return r;
 }
 
 int schema_probe(const char *path)

@@ -10,6 +10,7 @@
 #ifndef FS_LEDGER_SCHEMA_H
 #define FS_LEDGER_SCHEMA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fs/base/diag.h"
@@ -30,6 +31,13 @@ int schema_create(
  * something else or damaged; -EOPNOTSUPP when a newer version made it.
  */
 int schema_check(struct db *db, const char *path, struct diag *diag) must_check;
+
+/*
+ * Was it left by a writer that came no further than to say that it is one? It
+ * has nothing but beginnings and ends of mounts: no key and no name, and so
+ * nothing that was ever answered. 0 or as db.h.
+ */
+int schema_is_unborn(struct db *db, bool *ret) must_check;
 
 /*
  * Look at the first bytes of a regular file without opening it as a database:

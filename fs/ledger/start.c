@@ -221,7 +221,7 @@ static void check_key(struct check *c)
 	if (!s->has_key)
 		find(c, START_NO_KEY, "its key file %s-key is missing",
 			c->path);
-	else if (strcmp(s->key.origin, s->origin) != 0)
+	else if (*s->origin && strcmp(s->key.origin, s->origin) != 0)
 		find(c, START_OTHER_KEY,
 			"its key file is that of another ledger, %s",
 			s->key.origin);
@@ -424,22 +424,8 @@ static int find_tree(struct check *c, struct diag *diag)
 
 /* ---- all of it ---- */
 
-static int is_empty(struct check *c, bool *ret)
-{
-	int64_t rows;
-	int r = db_exec_int(c->db,
-		"SELECT EXISTS(SELECT 1 FROM epoch)"
-		" + EXISTS(SELECT 1 FROM checkpoint)"
-		" + EXISTS(SELECT 1 FROM tile)"
-		" + EXISTS(SELECT 1 FROM attempt) + EXISTS(SELECT 1 FROM event)",
-		&rows);
-
-	*ret = r == 0 && rows == 0;
-	return r;
-}
-
-/* No record yet. A key file that has signed something had a ledger; one that
- * has not is of a creation that was cut short. */
+/* Nothing was answered yet. A key file that has signed something had a ledger;
+ * one that has not is of a creation that was cut short. */
 static void check_new(struct check *c)
 {
 	struct start *s = c->s;
@@ -490,22 +476,22 @@ static int look(struct check *c, struct diag *diag)
 
 static int check_all(struct check *c, struct diag *diag)
 {
-	bool empty = true;
+	bool unborn = true;
 	int r = schema_check(c->db, c->path, diag);
 
 	if (r < 0 && r != -ENODATA)
 		return r;
 	if (r == 0) {
-		r = is_empty(c, &empty);
+		r = schema_is_unborn(c->db, &unborn);
 		if (r < 0)
 			return sql_failed(c, r, diag);
 	}
 	c->s->epoch = -1;
-	c->s->kind = empty ? START_NEW : START_FINE;
+	c->s->kind = unborn ? START_NEW : START_FINE;
 	r = read_key(c, diag);
 	if (r < 0)
 		return r;
-	if (empty) {
+	if (unborn) {
 		check_new(c);
 		return 0;
 	}

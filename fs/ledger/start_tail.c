@@ -86,7 +86,8 @@ int start_tail_recovered(struct db *db, int64_t *ret)
 	return db_exec_int(db,
 		"SELECT coalesce(max(seq), 0) FROM event"
 		" WHERE kind = 'recovery' AND text NOT LIKE"
-		" '{\"what\":\"crash\"%' AND seq >"
+		" '{\"what\":\"crash\"%' AND text NOT LIKE"
+		" '{\"what\":\"fold\"%' AND seq >"
 		" (SELECT coalesce(max(n), 0) FROM tile) * 256 - 16384",
 		ret);
 }

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <time.h>
@@ -100,6 +99,7 @@ static int prepare(struct store *s)
 	if (r == 0)
 		r = db_exec_int(s->db, "SELECT coalesce(max(id), 0) FROM proc",
 			&s->last_proc);
+	sweep_init(&s->sweep, s->last_proc);
 	return r;
 }
 
@@ -124,17 +124,20 @@ static int load_tree(struct store *s, const char *path, struct diag *diag)
 	return r;
 }
 
-static int store_new(int64_t mend, struct store **ret)
+static int store_new(
+	const char *path, const struct store_options *opt, struct store **ret)
 {
 	_cleanup_(store_close) struct store *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
 	s->wal = -1;
-	s->mend = mend;
+	s->mend = opt->mend;
+	s->recover = opt->recover;
+	s->path = strdup(path);
 	record_init(&s->record);
 	s->hasher = hasher_new();
-	if (!s->hasher)
+	if (!s->path || !s->hasher)
 		return -ENOMEM;
 	*ret = take_ptr(s);
 	return 0;
@@ -144,7 +147,7 @@ int store_open(const char *path, const struct store_options *opt,
 	struct store **ret, struct diag *diag)
 {
 	_cleanup_(store_close) struct store *s = NULL;
-	int r = store_new(opt->mend, &s);
+	int r = store_new(path, opt, &s);
 
 	if (r < 0)
 		return diag_errno(diag, r, "ledger %s", path);
@@ -162,6 +165,7 @@ int store_open(const char *path, const struct store_options *opt,
 	r = prepare(s);
 	if (r < 0)
 		return sql_failed(s, r, path, diag);
+	s->fsync = opt->fsync;
 	r = load_tree(s, path, diag);
 	if (r == 0)
 		r = open_wal(s, path, diag);
@@ -180,6 +184,8 @@ void store_close(struct store *s)
 	db_stmt_free(s->commit);
 	rows_done(s);
 	folding_done(s);
+	tally_close(s->tally);
+	sweep_done(&s->sweep);
 	sealing_free(s->sealing);
 	digests_free(s->digests);
 	db_close(s->db);
@@ -187,49 +193,11 @@ void store_close(struct store *s)
 		(void)close(s->wal); /* nothing was written through it */
 	record_done(&s->record);
 	hasher_free(s->hasher);
+	free(s->path);
 	free(s);
 }
 
 /* ---- the start of a mount ---- */
-
-/* One that is damaged stays where it is when we are to go on regardless. */
-static int close_left(struct store *s, int64_t id)
-{
-	int r = store_begin(s);
-
-	if (r == 0)
-		r = folding_close_row(s, id);
-	if (r == 0)
-		r = store_commit(s);
-	if (r < 0)
-		store_abort(s);
-	return r == -EBADMSG && s->mend == SEALING_MEND_ALL ? 0 : r;
-}
-
-static int close_all_left(struct store *s, struct diag *why)
-{
-	_cleanup_(db_stmt_free) struct db_stmt *next = NULL;
-	int64_t id = INT64_MIN;
-	int r = db_prepare(s->db,
-		"SELECT id FROM fold WHERE id > ? ORDER BY id LIMIT 1", &next);
-
-	while (r == 0) {
-		db_bind_int(next, id);
-		r = db_next(next);
-		if (r <= 0)
-			break;
-		id = db_int(next, 0);
-		db_rewind(next);
-		r = close_left(s, id);
-		if (r == -EBADMSG)
-			return diag_set(why, r,
-				"the open record %" PRId64 " that the last "
-				"mount left behind is damaged; go on without "
-				"it with --recover",
-				id);
-	}
-	return r < 0 ? diag_set(why, r, "%s", db_error(s->db)) : 0;
-}
 
 static int add_mount(struct store *s, const struct ledger_mount *m)
 {
@@ -247,6 +215,8 @@ static int add_mount(struct store *s, const struct ledger_mount *m)
 		r = rows_add_mount(s, m);
 	if (r == 0)
 		r = store_event(s, &begin, &now);
+	if (r == 0 && s->recover)
+		r = left_drop(s);
 	return r < 0 ? r : store_commit(s);
 }
 
@@ -254,7 +224,7 @@ int store_start(
 	struct store *s, const struct ledger_mount *mount, struct diag *diag)
 {
 	struct diag why = {0};
-	int r = close_all_left(s, &why);
+	int r = left_close(s, &why);
 
 	if (r == 0) {
 		r = add_mount(s, mount);
@@ -263,7 +233,11 @@ int store_start(
 			store_abort(s);
 		}
 	}
-	return r < 0 ? diag_set(diag, r, "ledger: %s", why.text) : 0;
+	/* Where each attempt is synced, counting ahead saves nothing. */
+	if (s->fsync)
+		tally_close(take_ptr(s->tally));
+	return r < 0 ? diag_set(diag, r, "ledger %s: %s", s->path, why.text)
+		     : 0;
 }
 
 /* ---- transactions ---- */
@@ -310,8 +284,29 @@ int store_commit(struct store *s)
 		return r;
 	sealing_commit(s->sealing);
 	folds_commit(&s->folds);
+	folding_flushed(s);
 	rows_commit_procs(s);
 	return 0;
+}
+
+bool store_repeat(struct store *s, const struct ledger_attempt *a,
+	const struct store_time *at, struct proc *proc)
+{
+	return s->tally && folding_repeat(s, a, at, proc);
+}
+
+int store_keep_repeats(struct store *s)
+{
+	int r = folding_tally(s);
+
+	if (r == 0)
+		folds_commit(&s->folds);
+	return r;
+}
+
+void store_drop_repeats(struct store *s)
+{
+	folds_abort(&s->folds);
 }
 
 void store_abort(struct store *s)

@@ -34,6 +34,9 @@ struct store_options {
 	/* Records up to this number may be missing, as an earlier recovery has
 	 * recorded; SEALING_MEND_ALL: recover now. */
 	int64_t mend;
+
+	/* Drop folds that are damaged, and record that. */
+	bool recover;
 };
 
 /*
@@ -75,6 +78,16 @@ int store_event(struct store *s, const struct store_event *e,
 	const struct store_time *at) must_check;
 int store_commit(struct store *s) must_check;
 void store_abort(struct store *s);
+
+/*
+ * Attempts that only repeat what an open fold has need no transaction:
+ * store_repeat counts one, false when it is more than that. Then either all of
+ * them are kept (0 or -errno; as safe as a commit) or dropped.
+ */
+bool store_repeat(struct store *s, const struct ledger_attempt *a,
+	const struct store_time *at, struct proc *proc) must_check;
+int store_keep_repeats(struct store *s) must_check;
+void store_drop_repeats(struct store *s);
 
 /*
  * In a transaction: make records of the folds whose time is over at a moment of

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The parts of the writing side of a ledger: store.c opens and makes
- * transactions, rows.c writes rows that stay, folding.c those of floods;
+ * transactions, rows.c writes rows that stay, folding.c those of floods,
+ * store_left.c goes on with those of a dead writer;
  * sealing.h is the tree, digests.h what its leaves refer to, fold.h the folds
  * in memory. All of it belongs to the one writer.
  */
@@ -15,18 +16,25 @@
 #include "fs/ledger/record.h"
 #include "fs/ledger/sealing.h"
 #include "fs/ledger/store.h"
+#include "fs/ledger/sweep.h"
+#include "fs/ledger/tally.h"
 
 struct store {
+	char *path; /* for messages */
 	struct db *db;
 	int wal;      /* a descriptor of our own, to sync it */
-	int64_t mend; /* see store_options */
+	int64_t mend; /* see store_options, as recover */
+	bool recover;
 	struct digests *digests;
 	struct sealing *sealing;
 	struct hasher *hasher;
 	struct record record; /* the row that is being written */
 	struct names_packer *packer;
 	struct folds folds;
-	int64_t busy_until; /* as in struct proc, of callers not known */
+	bool fsync;
+	struct tally *tally; /* NULL: each attempt is synced */
+	int64_t flushed;     /* CLOCK_BOOTTIME: no fold was ahead of its row */
+	int64_t busy_until;  /* as in struct proc, of callers not known */
 
 	int64_t mount; /* row of this mount; 0: not begun */
 	struct digest mount_digest;
@@ -34,6 +42,7 @@ struct store {
 	int64_t last_proc_now; /* with the open transaction */
 	struct proc **fresh;   /* references to what it has entered */
 	size_t fresh_count, fresh_cap;
+	struct sweep sweep; /* those that have a row */
 
 	struct db_stmt *begin, *commit;
 	struct db_stmt *add_mount, *add_proc, *add_node, *add_attempt,
@@ -76,7 +85,7 @@ int rows_add_node(struct store *s, const struct ledger_attempt *a,
 
 /* An attempt as a record of its own. */
 int rows_add_attempt(struct store *s, const struct ledger_attempt *a,
-	const struct store_time *at, const struct proc *proc,
+	const struct store_time *at, struct proc *proc,
 	uint64_t *bytes) must_check;
 
 /* The columns that attempt and fold have in common. */
@@ -84,6 +93,16 @@ void rows_put_attempt(struct record *r, const struct attempt_row *a);
 
 int rows_add_event(struct store *s, const struct store_event *e,
 	const struct store_time *at) must_check;
+
+/* ---- store_left.c ---- */
+
+/* Make records of the folds that are left, each in a transaction. -EBADMSG when
+ * one is damaged, but with recover those are let be. */
+int left_close(struct store *s, struct diag *why) must_check;
+
+/* In a transaction: drop the folds that are still left, and record what could
+ * be read of them. */
+int left_drop(struct store *s) must_check;
 
 /* ---- folding.c ---- */
 
@@ -99,11 +118,22 @@ bool folding_is_flood(
  * own; -errno.
  */
 int folding_add(struct store *s, const struct ledger_attempt *a,
-	const struct store_time *at, const struct proc *proc,
+	const struct store_time *at, struct proc *proc,
 	uint64_t *bytes) must_check;
 
-/* Write what the transaction has changed of open folds. */
+/*
+ * Count an attempt that is nothing but a repeat of what an open fold has, in no
+ * transaction; false when it is more than that, or the database has to follow
+ * first. Then folding_tally, which keeps all that was counted so: 0 or -errno.
+ */
+bool folding_repeat(struct store *s, const struct ledger_attempt *a,
+	const struct store_time *at, struct proc *proc) must_check;
+int folding_tally(struct store *s) must_check;
+
+/* Write what the transaction has changed of open folds, and what the tally is
+ * ahead; when it is committed, folding_flushed. */
 int folding_flush(struct store *s) must_check;
+void folding_flushed(struct store *s);
 
 /* Make records of folds: of one in memory, of all whose time is over (or all),
  * of one that an earlier writer left behind. */

@@ -94,8 +94,8 @@ struct proc_facts {
 	const char *runtime;   /* static */
 };
 
-/* Facts do not change; parent, row, digest and busy_until belong to the
- * ledger's writer, see ledger.c. */
+/* Facts do not change; parent, and from row to used, belong to the ledger's
+ * writer, see ledger.c. */
 struct proc {
 	struct proc_facts facts;
 	atomic_uint refs;
@@ -105,6 +105,7 @@ struct proc {
 	int64_t row;	     /* in table proc; 0: none yet */
 	struct digest digest; /* of that row */
 	int64_t busy_until;   /* how fast it tries: fs/ledger/folding.c */
+	int64_t first, used;  /* records that need its row: fs/ledger/sweep.h */
 	struct lru_node node;
 };
 

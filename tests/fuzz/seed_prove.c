@@ -69,7 +69,7 @@ static int add(struct proof *p, enum proof_type type, struct buf *row,
 static int seed_attempt(const char *folder, const char *name, bool rows)
 {
 	_cleanup_buf_ struct buf mount, parent, proc, node, attempt;
-	struct digest of_mount, of_proc[2], of_attempt[3], unused;
+	struct digest of_mount = {{0}}, of_proc[2], of_attempt[3], unused;
 	struct proof p;
 	int r;
 

@@ -385,7 +385,7 @@ class Results:
 
     def __init__(self, ours, peer, ext4, attempt):
         self.ours, self.theirs, self.records, self.ext4 = {}, {}, {}, {}
-        last = 0
+        before = set()
         for who, identity in WHO.items():
             for group, probes in GROUPS.items():
                 lines = [p.line for p in probes()]
@@ -393,8 +393,10 @@ class Results:
                 self.theirs[key] = attempt.run(peer, lines, **identity)
                 self.ext4[key] = attempt.run(ext4, lines, **identity)
                 self.ours[key] = attempt.run(ours, lines, **identity)
-                rows = [r for r in ours.log() if r["seq"] > last]
-                last = max([last] + [r["seq"] for r in rows])
+                # Each run is a process of its own.
+                rows = [r for r in ours.log("--names")
+                        if r["pid"] not in before]
+                before |= {r["pid"] for r in rows}
                 self.records[key] = rows
 
     def differences(self, who, group):
@@ -441,9 +443,9 @@ def test_ledger_holds_exactly_what_was_refused(results, who, group):
             key = p.op, p.path, p.path2, uid
             wanted[key] += 1
             lines.setdefault(key, p.line)
-    held = collections.Counter(
-        (r["op"], r["path"], r.get("path2"), r["uid"])
-        for r in results.records[who, group])
+    held = collections.Counter()
+    for r in results.records[who, group]:
+        held[r["op"], r["path"], r.get("path2"), r["uid"]] += r["count"]
     missing = [f"not recorded: {k} ({lines[k]}) x{n}"
                for k, n in (wanted - held).items()]
     extra = [f"recorded, not refused: {k} x{n}"

@@ -2,12 +2,16 @@
 """The formats of stele log: what they say is right, whole, and cannot be forged
 by names. Others' schemas are held against the tables in *_facts.py."""
 
+import base64
+import contextlib
 import csv
 import datetime
 import io
 import json
 import os
 import re
+import shutil
+import sqlite3
 import stat
 import subprocess
 
@@ -17,7 +21,7 @@ import ecs_facts
 import falco_facts
 import ocsf_facts
 import trees
-from support import NOBODY, USAGE, q
+from support import NOBODY, USAGE, Mounted, q
 
 # Names that would be something else where they are printed.
 HOSTILE = [
@@ -282,7 +286,6 @@ def test_timesketch(module_stele, m, rows):
 
 
 def test_bytes_that_are_no_text_are_not_lost(module_stele, m):
-    import base64
     raw = b"/bad\xff\xfeutf8"
     (row,) = [r for r in m.log("--op", "mkdir") if "path_raw" in r]
     assert base64.b64decode(row["path_raw"]) == raw
@@ -290,6 +293,50 @@ def test_bytes_that_are_no_text_are_not_lost(module_stele, m):
                 if "path_raw" in e["unmapped"]]
     assert base64.b64decode(event["unmapped"]["path_raw"]) == raw
     assert event["file"]["path"] == row["path"] == "/bad\\xff\\xfeutf8"
+
+
+# What each kind of event is worth, by OCSF's severity_id.
+EVENTS = {"damage": 4, "lost": 4, "mount": 1, "unmount": 1, "heartbeat": 1,
+          "recovery": 3, "gap": 4, "prune": 3, "clock": 3, "alarm": 4}
+
+
+def test_every_kind_of_event_in_every_format(module_stele, m, scratch):
+    """A ledger into which one event of each kind was put."""
+    m2 = Mounted(module_stele, m.point, scratch + "/events.ledger")
+    shutil.copy(m.ledger, m2.ledger)
+    with contextlib.closing(sqlite3.connect(m2.ledger)) as db:
+        (last,) = db.execute("SELECT max(seq) FROM (SELECT seq FROM attempt "
+                             "UNION SELECT seq FROM event)").fetchone()
+        for i, kind in enumerate(EVENTS):
+            db.execute("INSERT INTO event VALUES(?, 1, ?, ?, ?, ?, ?, ?)",
+                       (last + 1 + i, 10 ** 18 + i, i, kind, b"/p\n\xff",
+                        "what\x1b[31m", 7))
+        db.commit()
+    count = str(len(EVENTS))
+    for form in ("short", "wide", "csv"):
+        text = "\n".join(lines(module_stele, m2, "-o", form, "--events", "-n",
+                               count))
+        assert all(kind in text for kind in EVENTS), form
+        assert "what\\e[31m" in text and "/p\\n\\xff" in text, form
+    for kind, event in zip(EVENTS, objects(module_stele, m2, "ocsf", "-n",
+                                           count)):
+        assert not ocsf_facts.problems(event), event
+        assert event["severity_id"] == EVENTS[kind] and event["count"] == 7
+        assert event["activity_name"] == kind and kind in event["message"]
+    for kind, event in zip(EVENTS, objects(module_stele, m2, "ecs", "-n",
+                                           count)):
+        assert not ecs_facts.problems(event), event
+        assert event["event"]["action"] == kind
+        assert event["event"]["severity"] == EVENTS[kind]
+    for kind, event in zip(EVENTS, objects(module_stele, m2, "falco", "-n",
+                                           count)):
+        assert not falco_facts.problems(event), event
+        assert event["rule"] == f"Ledger event: {kind}"
+        assert (event["priority"] == "Critical") == (EVENTS[kind] == 4)
+    for kind, event in zip(EVENTS, objects(module_stele, m2, "timesketch",
+                                           "-n", count)):
+        assert event["timestamp_desc"] == "Ledger event"
+        assert event["op"] == kind
 
 
 # ---- CSV ----

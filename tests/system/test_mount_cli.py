@@ -213,9 +213,14 @@ def test_log_while_mounted_and_after(stele, image, point, attempt):
     # The next mount goes on in the same ledger.
     m = stele.mount(image, point, ledger=m.ledger)
     attempt.run(m, ["mkdir again"])
-    assert [r["seq"] for r in m.log()] == [r["seq"] for r in rows] + [
-        rows[-1]["seq"] + 1]
+    assert [r["path"] for r in m.log()] == [r["path"] for r in rows] + [
+        "/again"]
     m.umount()
+    # With the ends of the mounts, no number is left out.
+    every = m.log("--events")
+    assert [r["seq"] for r in every] == list(range(1, len(every) + 1))
+    assert [r["op"] for r in every if r["type"] == "event"] == [
+        "mount", "unmount"] * 2
 
 
 def test_log_filters(stele, image, point, attempt):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reach of the ledger: for each way in which a write can be refused, whether
 it comes to us and is recorded, or the kernel answers alone. Those that do not
-come are the blind spots that fs/ledger/README.md lists. A kernel that changes
+come are the blind spots that docs/ledger.md lists. A kernel that changes
 its mind fails here."""
 
 import ctypes

@@ -3,11 +3,13 @@
 It is opened in Chromium where that is installed."""
 
 import base64
+import contextlib
 import hashlib
 import html.parser
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 
@@ -211,6 +213,37 @@ def test_whole_or_not_at_all(module_stele, m, small_disk):
                          small_disk + "/r.html", m.ledger, "--rows", "100000",
                          says=["r.html"])
     assert os.listdir(small_disk) == ["filler"]
+
+
+def test_gaps_and_damage_stand_out(module_stele, m, scratch):
+    """A ledger into which such events were put: they are told, drawn and
+    counted, and it is no longer intact."""
+    copy, path = scratch + "/events.ledger", scratch + "/events.html"
+    shutil.copy(m.ledger, copy)
+    with contextlib.closing(sqlite3.connect(copy)) as db:
+        last, time = db.execute("SELECT max(seq), max(t_real) FROM "
+                                "(SELECT seq, t_real FROM attempt UNION "
+                                "SELECT seq, t_real FROM event)").fetchone()
+        for i, (kind, count) in enumerate((("gap", 1234), ("damage", 1),
+                                           ("lost", 56), ("recovery", 1),
+                                           ("heartbeat", 1))):
+            db.execute("INSERT INTO event VALUES(?, 1, ?, ?, ?, ?, ?, ?)",
+                       (last + 1 + i, time, i, kind, b"/<b>p",
+                        "<i>what", count))
+        db.commit()
+    module_stele.ok("log", "report", "-o", path, copy)
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    for fact in ("<b>1,234</b><span>only counted (gap)",
+                 "<b>56</b><span>not recorded",
+                 "<b>1</b><span>damaged places"):
+        assert '<div class="fact bad">' + fact in text
+    for kind in ("gap", "damage", "lost", "recovery"):
+        assert f"<td><b>{kind}</b></td><td class=\"path\">/&lt;b&gt;p</td>" \
+            '<td class="text">&lt;i&gt;what</td>' in text
+    assert "1 heartbeat, 0 other events" in text
+    assert text.count('<path class="mark m-3"') == 3
+    assert '<span class="pill">Intact' not in text
 
 
 # ---- in a browser ----

@@ -59,6 +59,8 @@ void clerk_kit_refused(const char *path, const char *word)
 	clerk_kit_try(l, 300);
 	ledger_close(l);
 	ledger_close(clerk_kit_open(path, &opt));
+	print_message(
+		"-- verify after %s: %d\n", word, (int)clerk_kit_verify(path));
 }
 
 void clerk_kit_try(struct ledger *l, unsigned count)
@@ -221,9 +223,35 @@ void clerk_kit_sealed(const char *path)
 				 " coalesce((SELECT max(seq) FROM attempt),"
 				 " 0))"));
 	check_keyfile(&k, path);
+	assert_int_equal(clerk_kit_verify(path), VERIFY_NOTE);
 	digests_free(k.digests);
 	db_close(k.db);
 	hasher_free(k.hasher);
+}
+
+static void tell(void *arg, const struct verify_finding *f)
+{
+	const char *path = arg;
+
+	if (f->kind > VERIFY_CRASHED)
+		print_message("%s: %s\n", path, f->text);
+}
+
+enum verify_kind clerk_kit_verify(const char *path)
+{
+	char key[PATH_MAX], name[PATH_MAX];
+	const struct verify_options opt = {.keyfile = key};
+	const struct verify_hooks hooks = {.found = tell, .arg = name};
+	struct verify_result result = {0};
+	struct diag diag = {0};
+	int r;
+
+	(void)snprintf(key, sizeof(key), "%s-key", path);
+	(void)snprintf(name, sizeof(name), "%s", path);
+	r = verify_ledger(path, &opt, &hooks, &result, &diag);
+	if (r < 0)
+		fail_msg("verify: %d %s", r, diag.text);
+	return result.kind;
 }
 
 void clerk_kit_event(const char *path, const char *kind, char ret[4096])
@@ -268,7 +296,7 @@ void clerk_kit_copy_file(const char *from, const char *to)
 
 void clerk_kit_copy(const char *from, const char *to)
 {
-	static const char *const suffixes[] = {"", "-wal", "-key"};
+	static const char *const suffixes[] = {"", "-wal", "-key", "-tally"};
 
 	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
 		char a[PATH_MAX], b[PATH_MAX];

@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_CLERK_KIT_H
 #define TESTS_UNIT_CLERK_KIT_H
 
+#include "fs/audit/verify.h"
 #include "fs/ledger/clerk.h"
 #include "fs/seal/keyfile.h"
 #include "tests/unit/hook_kit.h"
@@ -31,6 +32,9 @@ void clerk_kit_wait(const char *path, const char *sql, int64_t want);
  * up to the last record; and the key file remembers that.
  */
 void clerk_kit_sealed(const char *path);
+
+/* What stele log verify says of it, the key file included. */
+enum verify_kind clerk_kit_verify(const char *path);
 
 /* Text of the last event of a kind. */
 void clerk_kit_event(const char *path, const char *kind, char ret[4096]);

@@ -154,6 +154,24 @@ int64_t kit_read(const char *path,
 	return seen;
 }
 
+int64_t kit_attempts(const char *path)
+{
+	const struct query_filter all = {0};
+	struct query *q = kit_query(path);
+	const struct query_row *row;
+	int64_t sum = 0;
+	int r;
+
+	assert_int_equal(query_start(q, &all, QUERY_FORWARD, -1), 0);
+	while ((r = query_next(q, &row)) > 0) {
+		if (row->cell[QUERY_TEXT_OF_EVENT].null)
+			sum += row->cell[QUERY_COUNT].number;
+	}
+	assert_int_equal(r, 0);
+	query_close(q);
+	return sum;
+}
+
 void kit_check_tree(struct store *s)
 {
 	struct hasher *h = hasher_new();

@@ -37,6 +37,9 @@ struct ledger_attempt kit_unlike(
 
 void kit_try(struct ledger *l, const struct ledger_attempt *a);
 
+/* Attempts that it tells of now, with those that are only counted yet. */
+int64_t kit_attempts(const char *path);
+
 /*
  * Every record in order, which are numbered 1, 2, 3 ... without a gap; see gets
  * those that are no beginning or end of a mount, and may be NULL. How many it

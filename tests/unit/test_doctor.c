@@ -2,7 +2,6 @@
 /* What the doctor finds in a machine that is described to it. */
 #include "tests/unit/unit.h"
 
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,8 +75,6 @@ static struct doctor_facts healthy(void)
 	m->store = (struct doctor_store){.ledger = copy("/v/app.ledger"),
 		.in_place = true,
 		.folder = copy("/v"),
-		.known = true,
-		.magic = EXT4_SUPER_MAGIC,
 		.fstype = copy("ext4"),
 		.fs_dir = copy("/"),
 		.bytes = UINT64_C(100) << 30,
@@ -303,12 +300,12 @@ static void test_where_the_ledger_is(void **state)
 	struct doctor_facts f = healthy();
 
 	(void)state;
-	f.mounts->store.magic = TMPFS_MAGIC;
+	set(&f.mounts->store.fstype, "tmpfs");
 	check(&f, DOCTOR_RISK, "in-memory",
 		ANEW "stele mount --ledger /var/lib/stele/srv-app.ledger "
 		     "/i/app.stele /srv/app");
 	f = healthy();
-	f.mounts->store.magic = NFS_SUPER_MAGIC;
+	set(&f.mounts->store.fstype, "nfs4");
 	check(&f, DOCTOR_RISK, "remote",
 		ANEW "stele mount --ledger /var/lib/stele/srv-app.ledger "
 		     "/i/app.stele /srv/app");
@@ -340,7 +337,7 @@ static void test_full(void **state)
 
 	/* What lies in memory can be made larger. */
 	f = healthy();
-	f.mounts->store.magic = TMPFS_MAGIC;
+	set(&f.mounts->store.fstype, "tmpfs");
 	set(&f.mounts->store.fs_dir, "/v");
 	f.mounts->store.bytes = UINT64_C(1) << 20;
 	f.mounts->store.free = 0;

@@ -83,7 +83,7 @@ static void test_values(void **state)
 	json_text(&j, "none", NULL);
 	json_open(&j, "inner");
 	json_bool(&j, "yes", true);
-	json_null(&j, "nothing");
+	json_none(&j, "nothing");
 	json_close(&j);
 	json_open(&j, "empty");
 	json_close(&j);

@@ -66,7 +66,7 @@ static void must_have(const char *text, const char *line)
 
 	(void)snprintf(whole, sizeof(whole), "\n%s\n", line);
 	if (!strstr(text, whole))
-		print_error("no line '%s' in\n%s", line, text);
+		print_error("no line '%s' in\n%s", line, text ? text : "");
 	assert_non_null(strstr(text, whole));
 }
 

@@ -191,6 +191,36 @@ static void test_full_fold(void **state)
 	store_close(s);
 }
 
+/* Long names of many kinds: memory has a bound, and nothing is lost by it. */
+static void test_memory(void **state)
+{
+	enum { MANY = 24, EACH = 220, LONG = 4000 };
+	struct kit *k = *state;
+	struct store *s = start(k);
+	char path[LONG + 1];
+	struct ledger_attempt a = kit_attempt(LEDGER_UNLINK, path);
+
+	begin_flood(s, 0);
+	memset(path, 'y', LONG);
+	path[LONG] = '\0';
+	assert_int_equal(store_begin(s), 0);
+	for (int i = 0; i < MANY * EACH; i++) {
+		a.uid = (uid_t)(i / EACH);
+		(void)snprintf(path, 16, "/%d", i);
+		path[strlen(path)] = 'y';
+		add(s, &a, i);
+	}
+	assert_int_equal(store_commit(s), 0);
+	assert_in_range(number(s, OPEN), 10, (16 << 20) / (EACH * LONG));
+	assert_int_equal(number(s, "SELECT sum(count) FROM fold") +
+				 number(s, "SELECT sum(count) FROM attempt"
+					   " WHERE op = 7"),
+		MANY * EACH);
+	assert_int_equal(close_due(s, 0, true), 0);
+	kit_check_tree(s);
+	store_close(s);
+}
+
 /* What is charged for: new rows and new names, not repeats. */
 static void test_effect(void **state)
 {
@@ -449,6 +479,7 @@ int main(void)
 		TEST(test_rate),
 		TEST(test_ends),
 		TEST(test_full_fold),
+		TEST(test_memory),
 		TEST(test_effect),
 		TEST(test_transactions),
 		TEST(test_full),
