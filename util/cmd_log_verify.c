@@ -127,17 +127,6 @@ static const char *kind_name(enum verify_kind kind)
 	return kind == VERIFY_NOTE ? "note" : verdicts[kind].name;
 }
 
-static void time_text(int64_t ns, char ret[40])
-{
-	int64_t sec = ns / 1000000000, rest = ns % 1000000000;
-
-	if (rest < 0) {
-		rest += 1000000000;
-		sec--;
-	}
-	out_time(sec, (uint32_t)rest, ret);
-}
-
 static void print_finding(const struct verify_finding *f)
 {
 	char text[40];
@@ -145,11 +134,11 @@ static void print_finding(const struct verify_finding *f)
 	printf("%s: ", kind_name(f->kind));
 	out_name(stdout, f->text, strlen(f->text));
 	if (f->kind != VERIFY_NOTE && f->has_before) {
-		time_text(f->before, text);
+		out_time_ns(f->before, text);
 		printf("; the record before is of %s", text);
 	}
 	if (f->kind != VERIFY_NOTE && f->has_after) {
-		time_text(f->after, text);
+		out_time_ns(f->after, text);
 		printf("; the one after of %s", text);
 	}
 	putchar('\n');
@@ -170,7 +159,7 @@ static int set_time(json_t *object, const char *key, int64_t ns)
 {
 	char text[40];
 
-	time_text(ns, text);
+	out_time_ns(ns, text);
 	return set(object, key, json_string(text));
 }
 
@@ -304,7 +293,7 @@ static void print_signed(const struct verify_result *s)
 	printf(", %" PRIu64 " attempt%s", s->attempts,
 		s->attempts == 1 ? "" : "s");
 	if (s->signed_size > 0) {
-		time_text(s->signed_time, text);
+		out_time_ns(s->signed_time, text);
 		printf("; signed up to record %" PRIu64 " of %s",
 			s->signed_size, text);
 	}

@@ -158,7 +158,7 @@ static int fill_fields(json_t *fields, struct log_out *o,
 static json_t *output_text(const struct log_record *r)
 {
 	uint32_t rest;
-	int64_t sec = log_map_split(r->first, &rest);
+	int64_t sec = out_time_split(r->first, &rest);
 	int64_t day = (sec % 86400 + 86400) % 86400;
 	char *text = NULL;
 	json_t *string;

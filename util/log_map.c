@@ -24,21 +24,11 @@ static const char *const caps[] = {"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH",
 	"MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ",
 	"PERFMON", "BPF", "CHECKPOINT_RESTORE"};
 
-int64_t log_map_split(int64_t ns, uint32_t *ret_rest)
-{
-	int64_t sec = ns / 1000000000, rest = ns % 1000000000;
-
-	*ret_rest = (uint32_t)(rest < 0 ? rest + 1000000000 : rest);
-	return rest < 0 ? sec - 1 : sec;
-}
-
 json_t *log_map_time(int64_t ns)
 {
-	uint32_t rest;
-	int64_t sec = log_map_split(ns, &rest);
 	char text[40];
 
-	out_time(sec, rest, text);
+	out_time_ns(ns, text);
 	return json_string(text);
 }
 

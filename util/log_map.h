@@ -66,7 +66,4 @@ json_t *log_map_words(const struct query_cell *c);
 /* Nanoseconds since 1970 as RFC 3339 in UTC. NULL: no memory. */
 json_t *log_map_time(int64_t ns);
 
-/* Seconds, rounded down, and what is left of it in nanoseconds. */
-int64_t log_map_split(int64_t ns, uint32_t *ret_rest);
-
 #endif

@@ -63,17 +63,6 @@ static const char *hex_of(
 	return ret;
 }
 
-static void time_text(int64_t ns, char ret[40])
-{
-	int64_t sec = ns / 1000000000, rest = ns % 1000000000;
-
-	if (rest < 0) {
-		rest += 1000000000;
-		sec--;
-	}
-	out_time(sec, (uint32_t)rest, ret);
-}
-
 /* The name of an operation or an error, or NULL. */
 static const char *meaning(const char *name, int64_t number)
 {
@@ -145,7 +134,7 @@ static int print_number(const struct walk *w, int64_t number)
 
 	printf("%" PRId64, number);
 	if (is_time(w->name)) {
-		time_text(number, text);
+		out_time_ns(number, text);
 		printf(" (%s)", text);
 	} else if (is_mode(w->name)) {
 		printf(" (%" PRIo64 ")", number);
@@ -189,7 +178,7 @@ static int set_number(const struct walk *w, int64_t number)
 	char text[40];
 
 	if (is_time(w->name)) {
-		time_text(number, text);
+		out_time_ns(number, text);
 		return set(w->object, w->name, json_string(text));
 	}
 	if (word && strcmp(w->name, "op") == 0)

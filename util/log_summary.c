@@ -61,7 +61,7 @@ static const char *style(bool color, const char *sequence)
 static void print_time(int64_t ns, bool seconds)
 {
 	uint32_t rest;
-	time_t when = (time_t)log_map_split(ns, &rest);
+	time_t when = (time_t)out_time_split(ns, &rest);
 	char text[40] = "?";
 	struct tm tm;
 

@@ -41,7 +41,7 @@ static const char *style(bool color, const char *sequence)
 static void format_time(int64_t ns, char ret[40])
 {
 	uint32_t rest;
-	int64_t sec = log_map_split(ns, &rest);
+	int64_t sec = out_time_split(ns, &rest);
 	time_t when = (time_t)sec;
 	struct tm tm;
 	size_t len;

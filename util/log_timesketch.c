@@ -20,7 +20,7 @@
 static json_t *datetime(int64_t ns)
 {
 	uint32_t rest;
-	time_t sec = (time_t)log_map_split(ns, &rest);
+	time_t sec = (time_t)out_time_split(ns, &rest);
 	char text[80] = "";
 	struct tm tm;
 	size_t len;

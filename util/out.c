@@ -147,3 +147,19 @@ void out_time(int64_t sec, uint32_t nsec, char ret[40])
 		tm.tm_min, tm.tm_sec, nsec);
 	(void)snprintf(ret, 40, "%.39s", text);
 }
+
+int64_t out_time_split(int64_t ns, uint32_t *ret_nsec)
+{
+	int64_t sec = ns / 1000000000, rest = ns % 1000000000;
+
+	*ret_nsec = (uint32_t)(rest < 0 ? rest + 1000000000 : rest);
+	return rest < 0 ? sec - 1 : sec;
+}
+
+void out_time_ns(int64_t ns, char ret[40])
+{
+	uint32_t nsec;
+	int64_t sec = out_time_split(ns, &nsec);
+
+	out_time(sec, nsec, ret);
+}

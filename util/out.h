@@ -50,5 +50,10 @@ void out_size(uint64_t bytes, char ret[16]);
 
 /* RFC 3339 with nanoseconds, in UTC; ret has room for 40 bytes. */
 void out_time(int64_t sec, uint32_t nsec, char ret[40]);
+/* Whole seconds, and what is more, of nanoseconds since 1970, also before it.
+ */
+int64_t out_time_split(int64_t ns, uint32_t *ret_nsec);
+/* As out_time, for such nanoseconds. */
+void out_time_ns(int64_t ns, char ret[40]);
 
 #endif

@@ -89,7 +89,7 @@ static void print_tm(FILE *f, const struct tm *tm, enum report_html_form form)
 void report_html_moment(FILE *f, int64_t ns, enum report_html_form form)
 {
 	uint32_t rest;
-	time_t sec = (time_t)log_map_split(ns, &rest);
+	time_t sec = (time_t)out_time_split(ns, &rest);
 	struct tm tm;
 
 	if (!gmtime_r(&sec, &tm)) {
@@ -105,7 +105,7 @@ void report_html_time(FILE *f, int64_t ns)
 {
 	uint32_t rest;
 
-	(void)log_map_split(ns, &rest);
+	(void)out_time_split(ns, &rest);
 	report_html_moment(f, ns, REPORT_HTML_SECOND);
 	fprintf(f, ".%03u", (unsigned)(rest / 1000000));
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "fs/base/buf.h"
+#include "fs/base/folders.h"
 #include "fs/upper/name.h"
 
 /* ---- mount points ---- */
@@ -121,27 +122,6 @@ static int state_folder(char **ret, struct diag *diag)
 	return diag_set(diag, -ENOENT,
 		"there is no folder to keep ledgers in: set HOME or "
 		"STELE_STATE");
-}
-
-/* Each missing folder of an absolute path, 0700. */
-static int make_folders(const char *path, struct diag *diag)
-{
-	_cleanup_free_ char *copy = strdup(path);
-
-	if (!copy)
-		return diag_errno(diag, -ENOMEM, "creating %s", path);
-	for (char *p = copy + 1;; p++) {
-		char c = *p;
-
-		if (c && c != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return diag_errno(diag, -errno, "creating %s", copy);
-		*p = c;
-		if (!c)
-			return 0;
-	}
 }
 
 int where_ledgers(char **ret, struct diag *diag)
@@ -308,7 +288,7 @@ int where_ledger_plan(const char *given, const char *custom,
 	if (r == 0)
 		r = plan_file(&p, custom, diag);
 	if (r == 0)
-		r = make_folders(folder, diag);
+		r = folders_make(folder, diag);
 	if (r < 0) {
 		where_plan_done(&p);
 		return r;

@@ -11,6 +11,38 @@
 #include "fs/db/db.h"
 #include "fs/ledger/ledger.h"
 
+/* What a record of attempts is, closed or still open. */
+#define ATTEMPT_TABLE                                        \
+	" mount_id INTEGER NOT NULL REFERENCES mount(id),\n" \
+	" t_real INTEGER NOT NULL,\n"                        \
+	" t_boot INTEGER NOT NULL,\n"                        \
+	" op INTEGER NOT NULL REFERENCES op(op),\n"          \
+	" errno INTEGER NOT NULL,\n"                         \
+	" rule TEXT NOT NULL,\n"                             \
+	" dac_denied INTEGER NOT NULL,\n"                    \
+	" path BLOB NOT NULL,\n"                             \
+	" path2 BLOB,\n"                                     \
+	" ino INTEGER,\n"                                    \
+	" parent_ino INTEGER,\n"                             \
+	" flags INTEGER,\n"                                  \
+	" mode INTEGER,\n"                                   \
+	" size INTEGER,\n"                                   \
+	" off INTEGER,\n"                                    \
+	" new_uid INTEGER,\n"                                \
+	" new_gid INTEGER,\n"                                \
+	" atime INTEGER,\n"                                  \
+	" mtime INTEGER,\n"                                  \
+	" xattr BLOB,\n"                                     \
+	" caller_visible INTEGER NOT NULL,\n"                \
+	" tid INTEGER,\n"                                    \
+	" uid INTEGER NOT NULL,\n"                           \
+	" gid INTEGER NOT NULL,\n"                           \
+	" proc_id INTEGER REFERENCES proc(id),\n"            \
+	" count INTEGER NOT NULL,\n"                         \
+	" t_last INTEGER,\n"                                 \
+	" times BLOB,\n"                                     \
+	" targets INTEGER NOT NULL"
+
 /* What attempt and fold have in common and the view shows. */
 #define ATTEMPT_COLUMNS                                                  \
 	"t_real, t_boot, op, errno, rule, dac_denied, path, path2, ino," \
@@ -103,68 +135,10 @@ static const struct object {
 		 " digest BLOB,\n"
 		 " PRIMARY KEY(mount_id, ino)) WITHOUT ROWID"},
 	{"attempt", "CREATE TABLE attempt(\n"
-		    " seq INTEGER PRIMARY KEY,\n"
-		    " mount_id INTEGER NOT NULL REFERENCES mount(id),\n"
-		    " t_real INTEGER NOT NULL,\n"
-		    " t_boot INTEGER NOT NULL,\n"
-		    " op INTEGER NOT NULL REFERENCES op(op),\n"
-		    " errno INTEGER NOT NULL,\n"
-		    " rule TEXT NOT NULL,\n"
-		    " dac_denied INTEGER NOT NULL,\n"
-		    " path BLOB NOT NULL,\n"
-		    " path2 BLOB,\n"
-		    " ino INTEGER,\n"
-		    " parent_ino INTEGER,\n"
-		    " flags INTEGER,\n"
-		    " mode INTEGER,\n"
-		    " size INTEGER,\n"
-		    " off INTEGER,\n"
-		    " new_uid INTEGER,\n"
-		    " new_gid INTEGER,\n"
-		    " atime INTEGER,\n"
-		    " mtime INTEGER,\n"
-		    " xattr BLOB,\n"
-		    " caller_visible INTEGER NOT NULL,\n"
-		    " tid INTEGER,\n"
-		    " uid INTEGER NOT NULL,\n"
-		    " gid INTEGER NOT NULL,\n"
-		    " proc_id INTEGER REFERENCES proc(id),\n"
-		    " count INTEGER NOT NULL,\n"
-		    " t_last INTEGER,\n"
-		    " times BLOB,\n"
-		    " targets INTEGER NOT NULL,\n"
+		    " seq INTEGER PRIMARY KEY,\n" ATTEMPT_TABLE ",\n"
 		    " names BLOB)"},
 	{"fold", "CREATE TABLE fold(\n"
-		 " id INTEGER PRIMARY KEY,\n"
-		 " mount_id INTEGER NOT NULL REFERENCES mount(id),\n"
-		 " t_real INTEGER NOT NULL,\n"
-		 " t_boot INTEGER NOT NULL,\n"
-		 " op INTEGER NOT NULL REFERENCES op(op),\n"
-		 " errno INTEGER NOT NULL,\n"
-		 " rule TEXT NOT NULL,\n"
-		 " dac_denied INTEGER NOT NULL,\n"
-		 " path BLOB NOT NULL,\n"
-		 " path2 BLOB,\n"
-		 " ino INTEGER,\n"
-		 " parent_ino INTEGER,\n"
-		 " flags INTEGER,\n"
-		 " mode INTEGER,\n"
-		 " size INTEGER,\n"
-		 " off INTEGER,\n"
-		 " new_uid INTEGER,\n"
-		 " new_gid INTEGER,\n"
-		 " atime INTEGER,\n"
-		 " mtime INTEGER,\n"
-		 " xattr BLOB,\n"
-		 " caller_visible INTEGER NOT NULL,\n"
-		 " tid INTEGER,\n"
-		 " uid INTEGER NOT NULL,\n"
-		 " gid INTEGER NOT NULL,\n"
-		 " proc_id INTEGER REFERENCES proc(id),\n"
-		 " count INTEGER NOT NULL,\n"
-		 " t_last INTEGER,\n"
-		 " times BLOB,\n"
-		 " targets INTEGER NOT NULL)"},
+		 " id INTEGER PRIMARY KEY,\n" ATTEMPT_TABLE ")"},
 	{"fold_name", "CREATE TABLE fold_name(\n"
 		      " fold_id INTEGER NOT NULL REFERENCES fold(id),\n"
 		      " n INTEGER NOT NULL,\n"

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "fs/base/folders.h"
 #include "fs/base/io.h"
 #include "fs/db/db.h"
 
@@ -52,27 +53,6 @@ static const char schema[] =
 
 /* ---- the lock ---- */
 
-/* Each missing folder of an absolute path, 0700. */
-static int make_folders(const char *path, struct diag *diag)
-{
-	_cleanup_free_ char *copy = strdup(path);
-
-	if (!copy)
-		return diag_errno(diag, -ENOMEM, "creating %s", path);
-	for (char *p = copy + 1;; p++) {
-		char c = *p;
-
-		if (c && c != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return diag_errno(diag, -errno, "creating %s", copy);
-		*p = c;
-		if (!c)
-			return 0;
-	}
-}
-
 /* Who else can change what lies there decides what programs read. */
 static int open_folder(const char *dir, int *ret, struct diag *diag)
 {
@@ -108,7 +88,7 @@ int state_lock(
 	const char *dir, const char *mount_point, int *ret, struct diag *diag)
 {
 	_cleanup_close_ int folder = -1, fd = -1;
-	int r = make_folders(dir, diag);
+	int r = folders_make(dir, diag);
 
 	if (r == 0)
 		r = open_folder(dir, &folder, diag);
