@@ -233,3 +233,31 @@ void claim_undo(struct claim *c)
 	}
 	claim_done(c);
 }
+
+int claim_beside(
+	const char *ledger, const char *suffix, int *ret_fd, struct diag *diag)
+{
+	_cleanup_free_ char *name = NULL;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (asprintf(&name, "%s%s", ledger, suffix) < 0) {
+		name = NULL;
+		return diag_errno(diag, -ENOMEM, "ledger %s", ledger);
+	}
+	fd = open(name,
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
+			O_NOCTTY,
+		0600);
+	if (fd < 0 && errno != ELOOP)
+		return diag_errno(diag, -errno, "%s", name);
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		return diag_errno(diag, -errno, "%s", name);
+	if (fd < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+		st.st_nlink != 1)
+		return diag_set(diag, -EPERM,
+			"%s is somebody else's or no regular file; remove it",
+			name);
+	*ret_fd = take_fd(fd);
+	return 0;
+}

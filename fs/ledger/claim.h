@@ -41,4 +41,12 @@ void claim_done(struct claim *c);
  * was created for nothing is removed. */
 void claim_undo(struct claim *c);
 
+/*
+ * Open or make (mode 0600) a file of our own beside a ledger: LEDGER and
+ * suffix. 0; -EPERM when it is somebody else's, has other names or is no
+ * regular file; -errno; diag says it.
+ */
+int claim_beside(const char *ledger, const char *suffix, int *ret_fd,
+	struct diag *diag) must_check;
+
 #endif

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "fs/base/io.h"
+#include "fs/ledger/claim.h"
 #include "fs/ledger/gap_internal.h"
 
 #define MAGIC UINT64_C(0x31706167656c6574) /* "telegap1" */
@@ -185,33 +186,16 @@ static int reserve(struct gap *g)
 	return fdatasync(g->fd) < 0 ? -errno : 0;
 }
 
-static int open_file(struct gap *g, const char *path, bool *ret_old)
+static int start(struct gap *g, uint64_t last)
 {
 	struct stat st;
+	int r = fstat(g->fd, &st) < 0 ? -errno : 0;
 
-	g->fd = open(path,
-		O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK |
-			O_NOCTTY,
-		0600);
-	if (g->fd < 0)
-		return errno == ELOOP ? -EPERM : -errno;
-	if (fstat(g->fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)
-		return -EPERM;
-	*ret_old = st.st_size > 0;
-	return st.st_size == FILE_LEN ? 0 : reserve(g);
-}
-
-static int start(struct gap *g, const char *path, uint64_t last)
-{
-	bool old = false;
-	int r = open_file(g, path, &old);
-
+	if (r == 0 && st.st_size != FILE_LEN)
+		r = reserve(g);
 	if (r < 0)
 		return r;
-
-	if (!old || !load(g))
+	if (st.st_size == 0 || !load(g))
 		return begin(g, last + 1);
 	if (g->now.n[COUNT_NUMBER] <= last || g->now.n[COUNT_ATTEMPTS] == 0)
 		return begin(g, last < g->now.n[COUNT_NUMBER]
@@ -224,24 +208,20 @@ int gap_open(const char *ledger, uint64_t last, bool fsync, struct gap **ret,
 	struct diag *diag)
 {
 	_cleanup_(gap_close) struct gap *g = calloc(1, sizeof(*g));
-	_cleanup_free_ char *path = NULL;
 
-	if (asprintf(&path, "%s-gap", ledger) < 0)
-		path = NULL;
 	if (g)
 		g->fd = -1;
-	if (!g || !path || !(g->hasher = hasher_new()))
+	if (!g || !(g->hasher = hasher_new()))
 		return diag_errno(diag, -ENOMEM, "ledger %s", ledger);
 	g->fsync = fsync;
 
-	int r = start(g, path, last);
+	int r = claim_beside(ledger, "-gap", &g->fd, diag);
 
-	if (r == -EPERM)
-		return diag_set(diag, r,
-			"%s is somebody else's or no regular file; remove it",
-			path);
 	if (r < 0)
-		return diag_errno(diag, r, "%s", path);
+		return r;
+	r = start(g, last);
+	if (r < 0)
+		return diag_errno(diag, r, "%s-gap", ledger);
 	*ret = take_ptr(g);
 	return 0;
 }

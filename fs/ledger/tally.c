@@ -5,13 +5,13 @@
 #include <endian.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "fs/base/io.h"
 #include "fs/codec/digest.h"
+#include "fs/ledger/claim.h"
 
 #define FILE_LEN ((size_t)TALLY_SLOTS * TALLY_SLOT)
-#define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+#define SUFFIX "-tally"
 
 struct tally {
 	int fd;
@@ -58,14 +58,6 @@ static int read_marks(int fd, struct tally_mark ret[TALLY_SLOTS])
 	return 0;
 }
 
-static int name_of(const char *ledger, char **ret)
-{
-	if (asprintf(ret, "%s-tally", ledger) >= 0)
-		return 0;
-	*ret = NULL;
-	return -ENOMEM;
-}
-
 /* Zeros everywhere: then the space is ours, too. */
 int tally_clear(struct tally *t)
 {
@@ -80,44 +72,21 @@ int tally_clear(struct tally *t)
 	return 0;
 }
 
-static int open_file(
-	const char *name, int *ret_fd, struct tally_mark left[TALLY_SLOTS])
-{
-	_cleanup_close_ int fd =
-		open(name, O_RDWR | O_CREAT | OPEN_FLAGS, 0600);
-	struct stat st;
-	int r;
-
-	if (fd < 0)
-		return errno == ELOOP ? -EPERM : -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)
-		return -EPERM;
-	r = read_marks(fd, left);
-	if (r == 0)
-		*ret_fd = take_fd(fd);
-	return r;
-}
-
 int tally_open(const char *ledger, struct tally **ret,
 	struct tally_mark left[TALLY_SLOTS], struct diag *diag)
 {
 	_cleanup_(tally_close) struct tally *t = calloc(1, sizeof(*t));
-	_cleanup_free_ char *name = NULL;
-	int r = name_of(ledger, &name);
+	int r;
 
-	if (t)
-		t->fd = -1;
-	if (!t || r < 0)
+	if (!t)
 		return diag_errno(diag, -ENOMEM, "ledger %s", ledger);
-	r = open_file(name, &t->fd, left);
-	if (r == -EPERM)
-		return diag_set(diag, r,
-			"%s is somebody else's or no regular file; remove it",
-			name);
+	t->fd = -1;
+	r = claim_beside(ledger, SUFFIX, &t->fd, diag);
 	if (r < 0)
-		return diag_errno(diag, r, "%s", name);
+		return r;
+	r = read_marks(t->fd, left);
+	if (r < 0)
+		return diag_errno(diag, r, "%s%s", ledger, SUFFIX);
 	*ret = take_ptr(t);
 	return 0;
 }
@@ -146,12 +115,14 @@ int tally_read(const char *ledger, struct tally_mark ret[TALLY_SLOTS])
 {
 	_cleanup_free_ char *name = NULL;
 	_cleanup_close_ int fd = -1;
-	int r = name_of(ledger, &name);
 
 	memset(ret, 0, TALLY_SLOTS * sizeof(*ret));
-	if (r < 0)
-		return r;
-	fd = open(name, O_RDONLY | OPEN_FLAGS);
+	if (asprintf(&name, "%s%s", ledger, SUFFIX) < 0) {
+		name = NULL;
+		return -ENOMEM;
+	}
+	fd = open(name,
+		O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	return read_marks(fd, ret);
