@@ -389,8 +389,7 @@ int clerk_new(
 	c->path = strdup(opt->path);
 	c->mount_point =
 		strdup(opt->mount->mount_point ? opt->mount->mount_point : "");
-	c->hasher = hasher_new();
-	if (c->path && c->mount_point && c->hasher)
+	if (c->path && c->mount_point)
 		r = watch(c);
 	if (r < 0)
 		return diag_errno(diag, r, "ledger %s", opt->path);
@@ -499,7 +498,6 @@ void clerk_free(struct clerk *c)
 	close_if(c->clock_set);
 	close_if(c->wake);
 	close_if(c->epoll);
-	hasher_free(c->hasher);
 	free(c->mount_point);
 	free(c->path);
 	free(c);

@@ -36,7 +36,6 @@ struct clerk {
 	char boot_id[BOOT_ID_ROOM];
 	int64_t started; /* CLOCK_BOOTTIME */
 
-	struct hasher *hasher;
 	bool has_key;
 	struct keyfile key;
 	bool changing; /* the next key is in the ledger, but not yet the one */

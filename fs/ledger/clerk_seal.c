@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fs/db/db.h"
+#include "fs/ledger/checkpoint.h"
 #include "fs/ledger/clerk_internal.h"
 #include "fs/ledger/work.h"
 
@@ -158,32 +159,20 @@ static int take_tree(struct store *s, void *arg)
 
 static int store_checkpoint(struct store *s, void *arg)
 {
-	_cleanup_(db_stmt_free) struct db_stmt *add = NULL;
 	const struct checkpoint *p = arg;
-	/* It may be there, the same, when only the sync after it failed. */
-	int r = db_prepare(store_db(s),
-		"INSERT OR IGNORE INTO checkpoint VALUES(?, ?, ?)", &add);
 
-	if (r < 0)
-		return r;
-	db_bind_int(add, (int64_t)p->tree.size);
-	db_bind_int(add, p->real);
-	db_bind_text(add, p->note);
-	return db_run(add);
+	return checkpoint_add(s, p->tree.size, p->real, p->note);
 }
 
 /* Sign what is on disk already, and put the signature there as well. */
 static int make_checkpoint(
 	struct clerk *c, struct checkpoint *p, struct buf *text)
 {
-	struct note note = {.kind = NOTE_CHECKPOINT, .size = p->tree.size};
+	struct digest root;
 	int r = store_sync(c->store);
 
-	if (r < 0)
-		return r;
-	merkle_root(&p->tree, c->hasher, &note.root);
-	memcpy(note.origin, c->key.origin, sizeof(note.origin));
-	r = make_note(&note, &c->key, text);
+	if (r == 0)
+		r = checkpoint_sign(&p->tree, &c->key, text, &root);
 	if (r < 0)
 		return r;
 	p->note = text->data;
@@ -191,7 +180,7 @@ static int make_checkpoint(
 	if (r == 0)
 		r = store_sync(c->store);
 	if (r == 0)
-		c->last = (struct alert_checkpoint){note.size, note.root};
+		c->last = (struct alert_checkpoint){p->tree.size, root};
 	return r;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fs/db/db.h"
+#include "fs/ledger/checkpoint.h"
 #include "fs/ledger/claim.h"
 #include "fs/ledger/start.h"
 #include "fs/ledger/store_internal.h"
@@ -268,21 +269,6 @@ static int prune(struct store *s, int64_t before, struct retain_done *ret)
 	}
 }
 
-static int add_checkpoint(struct store *s, const char *note)
-{
-	_cleanup_(db_stmt_free) struct db_stmt *add = NULL;
-	int r = db_prepare(
-		s->db, "INSERT INTO checkpoint VALUES(?, ?, ?)", &add);
-
-	if (r < 0)
-		return r;
-	db_bind_int(add, (int64_t)store_tree(s)->size);
-	db_bind_int(add, store_now().real);
-	db_bind_text(add, note);
-	r = db_run(add);
-	return r < 0 ? r : store_sync(s);
-}
-
 /*
  * Sign what was recorded of it, as the clerk of a mount does. In the middle of
  * a change of keys that is left to the next mount.
@@ -290,20 +276,18 @@ static int add_checkpoint(struct store *s, const char *note)
 static int sign_end(struct store *s, struct keyfile *key, struct diag *diag)
 {
 	_cleanup_buf_ struct buf text = {.max = NOTE_MAX + 1};
-	struct note note = {
-		.kind = NOTE_CHECKPOINT, .size = store_tree(s)->size};
+	const struct merkle *tree = store_tree(s);
+	struct digest root;
 	int r = key->has_next ? 0 : store_sync(s);
 
 	if (r < 0 || key->has_next)
 		return r;
-	merkle_root(store_tree(s), s->hasher, &note.root);
-	memcpy(note.origin, key->origin, sizeof(note.origin));
-	r = note_make(&note, key->seed, &text);
+	r = checkpoint_sign(tree, key, &text, &root);
 	if (r == 0)
-		r = buf_add(&text, "", 1);
+		r = checkpoint_add(s, tree->size, store_now().real, text.data);
 	if (r == 0)
-		r = add_checkpoint(s, text.data);
-	return r < 0 ? r : keyfile_remember(key, note.size, &note.root, diag);
+		r = store_sync(s);
+	return r < 0 ? r : keyfile_remember(key, tree->size, &root, diag);
 }
 
 /* The events belong to the last mount that there was. */
